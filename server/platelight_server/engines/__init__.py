@@ -1,0 +1,1 @@
+"""Engines: one folder each, all behind `interface.Engine`."""

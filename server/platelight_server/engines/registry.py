@@ -1,0 +1,70 @@
+"""The engines there are, by name. An engine is imported only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from platelight.errors import RecipeError
+
+from .interface import Capabilities, Engine, Option
+
+_WHERE = {"classic": ("platelight_server.engines.classic.engine", "ClassicEngine")}
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names a recipe may give in `engine.name`."""
+    return tuple(_WHERE)
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The engine called `name`. Raises `RecipeError`."""
+    if name not in _WHERE:
+        raise RecipeError("engine.name", f"one of {', '.join(_WHERE)}", repr(name))
+    module, attribute = _WHERE[name]
+    found: type[Engine] = getattr(import_module(module), attribute)
+    return found
+
+
+def create(name: str, options: Mapping[str, Any], device: str = "cpu") -> Engine:
+    """An engine for one job, its options checked and completed with defaults. Raises `RecipeError`."""
+    kind = engine_class(name)
+    return kind(checked_options(kind.capabilities, options), device)
+
+
+def checked_options(capabilities: Capabilities, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of an engine: those given, checked, and the defaults of the others. Raises `RecipeError`."""
+    known = {option.name: option for option in capabilities.options}
+    for name in options:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise RecipeError(f"engine.options.{name}", f"an option of {capabilities.name} ({listed})", "an unknown key")
+    return {name: _checked(option, options.get(name, option.default)) for name, option in known.items()}
+
+
+def _checked(option: Option, value: Any) -> Any:
+    path = f"engine.options.{option.name}"
+    if value is None or value == option.default:
+        return value
+    kinds: dict[str, tuple[type, ...]] = {
+        "float": (int, float), "int": (int,), "bool": (bool,), "choice": (str,), "text": (str,), "floats": (list, tuple),
+    }  # fmt: skip
+    if not isinstance(value, kinds[option.kind]) or (isinstance(value, bool) and option.kind != "bool"):
+        raise RecipeError(path, option.kind, repr(value))
+    if option.choices and value not in option.choices:
+        raise RecipeError(path, f"one of {', '.join(option.choices)}", repr(value))
+    for number in value if option.kind == "floats" else [value] if option.kind in ("float", "int") else []:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            raise RecipeError(path, "a list of numbers", repr(value))
+        if not (_low(option) <= number <= _high(option)):
+            raise RecipeError(path, f"{_low(option)} to {_high(option)}{option.unit and ' ' + option.unit}", repr(number))
+    return value
+
+
+def _low(option: Option) -> float:
+    return float("-inf") if option.minimum is None else option.minimum
+
+
+def _high(option: Option) -> float:
+    return float("inf") if option.maximum is None else option.maximum

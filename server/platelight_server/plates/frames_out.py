@@ -1,0 +1,117 @@
+"""Writing finished frames: to a temporary name beside the target, then renamed, so that nobody sees half a file.
+
+A process that is killed leaves at most temporary files; the next run on the same machine removes those whose process is
+gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from platelight.errors import OutputError
+
+from . import exr
+
+TEMPORARY = ".platelight-tmp"
+# A viewer on Windows may hold the target open for a moment.
+REPLACE_TRIES, REPLACE_WAIT_S = 10, 0.2
+
+
+def write_frame(path: Path, channels: Mapping[str, np.ndarray], header: Mapping[str, Any], compression: str) -> None:
+    """Writes one EXR, whole or not at all. Raises `OutputError` naming the file and the reason.
+
+    channels  name -> (H, W) float16 or float32
+    """
+    temporary = temporary_name(path)
+    try:
+        exr.write(temporary, channels, header, compression)
+        replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes any small file, whole or not at all. Raises `OutputError`."""
+    temporary = temporary_name(path)
+    try:
+        temporary.write_bytes(content)
+        replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside `path` that says which process on which machine writes it."""
+    return path.with_name(f".{path.name}.{_host()}.{os.getpid()}{TEMPORARY}")
+
+
+def replace(temporary: Path, path: Path) -> None:
+    """Renames over the target, once its bytes are on disk."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    for attempt in range(REPLACE_TRIES):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            if os.name != "nt" or attempt == REPLACE_TRIES - 1:
+                raise
+            time.sleep(REPLACE_WAIT_S)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes the output folder and proves that it can be written. Raises `OutputError`."""
+    probe = folder / f".platelight.{_host()}.{os.getpid()}{TEMPORARY}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"\0" * 4096)
+    except OSError as error:
+        raise OutputError(f"{folder}: the output folder cannot be written: {_reason(error)}") from None
+    finally:
+        if folder.is_dir() and os.access(folder, os.W_OK):
+            probe.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Deletes temporary files of processes of this machine that are gone; returns how many."""
+    removed = 0
+    for leftover in folder.glob(f".*{TEMPORARY}"):
+        host, _, pid = leftover.name.removesuffix(TEMPORARY).rpartition(".")
+        if host.endswith(f".{_host()}") and pid.isdigit() and not _alive(int(pid)):
+            leftover.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 ends a process there instead of asking for it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return "".join(c if c.isalnum() else "-" for c in socket.gethostname()) or "host"
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "no space left on the disk; free some and run the same command again, finished frames are kept"
+    return error.strerror or str(error)

@@ -1,0 +1,87 @@
+"""Bringing pictures of other sizes to the plate's: mattes over its data window, backgrounds fitted to its display window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from platelight.errors import FrameError
+
+from .exr import place
+from .picture import Box, Picture
+
+FITS = ("exact", "fit", "fill", "stretch")
+
+
+def over_plate(picture: Picture, data: Box, display: Box) -> np.ndarray:
+    """A picture of the plate's own size, over the plate's data window; zero where it knows nothing.
+
+    -> (C, data.height, data.width), as stored. Raises `FrameError` where its display size is another.
+    """
+    info = picture.info
+    if (info.display.width, info.display.height) != (display.width, display.height):
+        raise FrameError(f"{info.path}: expected {display} like the plate, got {info.display}")
+    if info.display == display or info.is_exr:
+        return place(picture.pixels, info.data, data)
+    return place(picture.pixels, display, data)
+
+
+def fit(picture: Picture, data: Box, display: Box, how: str, plate_aspect: float = 1.0) -> np.ndarray:
+    """A background brought to the plate's display window, then cut or extended to its data window.
+
+    (C, H, W) any size -> (C, data.height, data.width). `fill` covers the window and crops, `fit` shows all with black
+    around, `stretch` ignores the aspect, `exact` refuses another size. Pixel aspects of both are honoured. Outside the
+    display window (overscan) edge pixels are repeated. Raises `FrameError`.
+    """
+    info = picture.info
+    shown = place(picture.pixels, info.data, info.display)
+    height, width = shown.shape[-2:]
+    if (width, height) != (display.width, display.height):
+        if how == "exact":
+            raise FrameError(f"{info.path}: expected {display} like the plate, got {info.display} (background.fit = 'exact')")
+        shown = _resized(shown, display, how, info.pixel_aspect / plate_aspect)
+    elif how != "exact" and abs(info.pixel_aspect / plate_aspect - 1) > 1e-3 and how != "stretch":
+        shown = _resized(shown, display, how, info.pixel_aspect / plate_aspect)
+    if display == data:
+        return np.ascontiguousarray(shown)
+    rows = np.clip(np.arange(data.y_first, data.y_last + 1) - display.y_first, 0, display.height - 1)
+    columns = np.clip(np.arange(data.x_first, data.x_last + 1) - display.x_first, 0, display.width - 1)
+    return np.ascontiguousarray(shown[:, rows][:, :, columns])
+
+
+def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(C, H, W) -> (C, height, width) float32: area mean when shrinking, bicubic when growing, half-pixel centres."""
+    if pixels.shape[-2:] == (height, width):
+        return pixels.astype(np.float32, copy=False)
+    shrinks = height <= pixels.shape[-2] and width <= pixels.shape[-1]
+    way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    planes = [cv2.resize(plane.astype(np.float32), (width, height), interpolation=way) for plane in pixels]
+    return np.stack(planes)
+
+
+def model_size(height: int, width: int, most_lines: int) -> tuple[int, int]:
+    """The size that an engine with `most_lines` lines sees; never larger than the plate."""
+    if height <= most_lines:
+        return height, width
+    return most_lines, max(1, round(width * most_lines / height))
+
+
+def check_probe(path: Path, width: int, height: int) -> None:
+    """A lat-long probe is twice as wide as high. Raises `FrameError`."""
+    if abs(width - 2 * height) > 2:
+        raise FrameError(f"{path}: expected a lat-long probe, twice as wide as high, got {width}x{height}")
+
+
+def _resized(shown: np.ndarray, display: Box, how: str, aspect: float) -> np.ndarray:
+    height, width = shown.shape[-2:]
+    across, down = display.width / (width * aspect), display.height / height
+    if how == "stretch":
+        return resize(shown, display.height, display.width)
+    scale = max(across, down) if how == "fill" else min(across, down)
+    new_height, new_width = max(1, round(height * scale)), max(1, round(width * aspect * scale))
+    scaled = resize(shown, new_height, new_width)
+    left, top = (new_width - display.width) // 2, (new_height - display.height) // 2
+    at = Box(-left, -top, new_width - left - 1, new_height - top - 1)
+    return place(scaled, at, Box(0, 0, display.width - 1, display.height - 1))

@@ -1,0 +1,214 @@
+"""The shot's pictures, opened: which file serves which frame, and reading one frame in the plate's space and windows.
+
+Everything is laid over the *work window*, the box around the data windows of all plates, so that cropped plates whose
+window moves still make one picture size. Colours arrive in the working space: the plate's own primaries, unless the recipe delivers in others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from platelight.camera import Camera
+from platelight.errors import ColorError, FrameError
+from platelight.recipe import Recipe
+
+from ..color.identify import identify
+from ..color.spaces import Space, convert, named
+from . import picture_io
+from .geometry import check_probe, fit, over_plate, resize
+from .picture import Box, Picture, PictureInfo
+
+PROBE_LINES = 256
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of input: the channels read from it, its colour space, and the file that serves each frame.
+
+    `files` maps a frame to its file; `None` stands for black (policy `black`). A still serves every frame with one file.
+    """
+
+    role: str
+    channels: tuple[str, ...]
+    files: Mapping[int, Path | None]
+    space: Space | None = None
+
+    def file(self, frame: int) -> Path | None:
+        """The file of a frame; raises `FrameError` where the shot has none."""
+        if frame not in self.files:
+            raise FrameError(f"{self.role}: frame {frame} has no file")
+        return self.files[frame]
+
+
+@dataclass(frozen=True)
+class FullFrame:
+    """One frame as read, over the work window, in the working primaries.
+
+    plate       (3, H, W) float16 or float32, scene-linear, as filmed, finite, may be <0 and >1
+    matte       (1, H, W) float16 or float32, 0..1
+    background  (3, H, W) float16 or float32, scene-linear; `None` where the plate's is kept
+    normal      (3, H, W) float32, camera space; `None` where not given
+    repaired    how many values were not finite and were replaced
+    """
+
+    frame: int
+    plate: np.ndarray
+    matte: np.ndarray
+    background: np.ndarray | None
+    normal: np.ndarray | None
+    header: Mapping[str, object]
+    data: Box
+    repaired: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All sources of a shot, agreed with one another by the check."""
+
+    recipe: Recipe
+    plate: Source
+    plate_space: Space
+    space: Space
+    work: Box
+    display: Box
+    pixel_aspect: float
+    matte: Source | None = None
+    background: Source | None = None
+    normal: Source | None = None
+    probe_background: Source | None = None
+    probe_plate: Source | None = None
+    camera: Camera | None = None
+    _stills: dict[tuple[str, Path], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+
+    def sources(self) -> tuple[Source, ...]:
+        """Every source there is, the plate first."""
+        found = (self.plate, self.matte, self.background, self.normal, self.probe_background, self.probe_plate)
+        return tuple(source for source in found if source is not None)
+
+    def read(self, frame: int) -> FullFrame:
+        """Reads one frame. Raises `FrameError` naming the file."""
+        path = self.plate.file(frame)
+        matte_in_plate = self.matte is not None and self.matte.files is self.plate.files
+        if path is None:
+            header: Mapping[str, object] = {}
+            data, repaired = self.work, 0
+            plate = np.zeros((3, self.work.height, self.work.width), np.float16)
+            alpha = plate[:1] if matte_in_plate else None
+        else:
+            names = self.plate.channels + (self.matte.channels if self.matte is not None and matte_in_plate else ())
+            picture = picture_io.read(path, names)
+            header, data = picture.info.header, picture.info.data
+            pixels, repaired = repaired_pixels(over_plate(picture, self.work, self.display))
+            plate, alpha = self._in_work_space(pixels[:3], self.plate_space), pixels[3:4] if matte_in_plate else None
+        matte = self._matte(frame) if alpha is None else self._finished_matte(alpha)
+        return FullFrame(
+            frame, plate, matte, self._background(frame), self._normal(frame), header, data, repaired
+        )  # fmt: skip
+
+    def probe(self, source: Source | None, frame: int) -> np.ndarray | None:
+        """A lat-long probe in the working primaries, turned and exposed as the recipe says.
+
+        -> (3, h, 2h) float32, scene-linear radiance, at most 256 lines
+        """
+        path = None if source is None else source.file(frame)
+        if source is None or path is None:
+            return None
+        return self._still(source.role, path, lambda: self._read_probe(source, path))
+
+    def _read_probe(self, source: Source, path: Path) -> np.ndarray:
+        picture = picture_io.read(path, source.channels)
+        height, width = picture.pixels.shape[-2:]
+        check_probe(path, width, height)
+        pixels, _ = repaired_pixels(picture.pixels)
+        lines = min(height, PROBE_LINES)
+        small = self._in_work_space(resize(pixels, lines, 2 * lines), source.space)
+        asked = self.recipe.probe_background if source is self.probe_background else self.recipe.probe_plate
+        if asked is None:
+            return small
+        # Columns run along azimuth; turning the world by +Y moves its radiance to the left.
+        turned = np.roll(small, -round(asked.rotation_deg / 360 * 2 * lines), axis=2)
+        return np.asarray(turned * np.float32(2.0**asked.exposure_stops))
+
+    def _matte(self, frame: int) -> np.ndarray:
+        if self.matte is None:
+            return np.ones((1, self.work.height, self.work.width), np.float16)
+        path = self.matte.file(frame)
+        if path is None:
+            return np.zeros((1, self.work.height, self.work.width), np.float16)
+        pixels, _ = repaired_pixels(over_plate(picture_io.read(path, self.matte.channels), self.work, self.display))
+        return self._finished_matte(pixels[:1])
+
+    def _finished_matte(self, pixels: np.ndarray) -> np.ndarray:
+        matte = np.clip(pixels, 0, 1)
+        if self.recipe.matte is not None and self.recipe.matte.invert:
+            matte = 1 - matte
+        return np.ascontiguousarray(matte)
+
+    def _background(self, frame: int) -> np.ndarray | None:
+        source = self.background
+        if source is None:
+            return None
+        path = source.file(frame)
+        if path is None:
+            return np.zeros((3, self.work.height, self.work.width), np.float16)
+        if self.recipe.background.still is not None:
+            return self._still(source.role, path, lambda: self._read_background(source, path))
+        return self._read_background(source, path)
+
+    def _read_background(self, source: Source, path: Path) -> np.ndarray:
+        picture = picture_io.read(path, source.channels)
+        pixels, _ = repaired_pixels(picture.pixels)
+        fitted = fit(
+            Picture(picture.info, pixels), self.work, self.display, self.recipe.background.fit, self.pixel_aspect
+        )  # fmt: skip
+        moved = self._in_work_space(fitted, source.space)
+        stops = self.recipe.background.exposure_stops
+        return moved if stops == 0 else np.asarray(moved.astype(np.float32) * np.float32(2.0**stops))
+
+    def _normal(self, frame: int) -> np.ndarray | None:
+        path = None if self.normal is None else self.normal.file(frame)
+        if self.normal is None or path is None:
+            return None
+        pixels, _ = repaired_pixels(over_plate(picture_io.read(path, self.normal.channels), self.work, self.display))
+        return pixels.astype(np.float32)
+
+    def _in_work_space(self, pixels: np.ndarray, space: Space | None) -> np.ndarray:
+        if space is None or replace(space, why="") == replace(self.space, why=""):
+            return pixels
+        return convert(pixels.astype(np.float32), space, self.space)
+
+    def _still(self, role: str, path: Path, read: object) -> np.ndarray:
+        with self._lock:
+            if (role, path) not in self._stills:
+                kept = {key: value for key, value in self._stills.items() if key[0] != role}
+                self._stills.clear()
+                self._stills.update(kept)
+                self._stills[(role, path)] = read()  # type: ignore[operator]
+            return self._stills[(role, path)]
+
+
+def repaired_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    """NaN becomes 0, +-Inf becomes +-65504; negative values and values over 65504 (float files) stay. -> pixels, count."""
+    from .facts import count_nonfinite
+
+    contiguous = np.ascontiguousarray(pixels)
+    count = count_nonfinite(contiguous)
+    if count:
+        contiguous = np.nan_to_num(contiguous, nan=0.0, posinf=65504.0, neginf=-65504.0)
+    return contiguous, count
+
+
+def space_of(info: PictureInfo, asked: str, key: str) -> Space:
+    """The colour space of a picture, as `color.identify` finds it. Raises `ColorError` naming the recipe's `key`."""
+    if asked == "auto" and info.space_hint is not None:
+        return replace(named(info.space_hint), why=f"usual for {info.path.suffix} files")
+    try:
+        return identify(info.path, info.header, asked)
+    except ColorError as error:
+        raise ColorError(f"{key}: {error}") from None

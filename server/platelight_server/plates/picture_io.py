@@ -1,0 +1,74 @@
+"""Reading any picture file: EXR through `exr`, everything else (PNG, TIFF, JPEG, HDR, ...) through OpenImageIO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as Oiio
+
+from platelight.errors import FrameError
+
+from . import exr
+from .picture import Box, Picture, PictureInfo
+
+# OpenImageIO must not try other readers on a damaged file, nor start threads beside our own frame threads.
+Oiio.attribute("try_all_readers", 0)
+Oiio.attribute("threads", 1)
+
+
+def read_info(path: Path) -> PictureInfo:
+    """The header of a picture file. Raises `FrameError` naming the file."""
+    if not path.is_file():
+        raise FrameError(f"{path}: no such file")
+    if path.suffix.lower() == ".exr":
+        return exr.read_info(path)
+    source = _open(path)
+    try:
+        return _oiio_info(path, source.spec())
+    finally:
+        source.close()
+
+
+def read(path: Path, names: Sequence[str]) -> Picture:
+    """The channels `names`, in that order; integer files are scaled to 0..1. Raises `FrameError`.
+
+    -> (C, H, W) float16 or float32, in the file's colour space
+    """
+    if path.suffix.lower() == ".exr":
+        return exr.read(path, names)
+    if not path.is_file():
+        raise FrameError(f"{path}: no such file")
+    source = _open(path)
+    try:
+        info = _oiio_info(path, source.spec())
+        missing = [name for name in names if name not in info.channels]
+        if missing:
+            raise FrameError(f"{path}: expected channel {', '.join(missing)}, it has {', '.join(info.channels)}")
+        pixels = source.read_image(0, 0, 0, len(info.channels), Oiio.FLOAT)
+        if pixels is None:
+            raise FrameError(f"{path}: its pixels cannot be decoded: {source.geterror()}")
+    finally:
+        source.close()
+    planes = np.asarray(pixels, np.float32).transpose(2, 0, 1)
+    return Picture(info, np.ascontiguousarray(planes[[info.channels.index(name) for name in names]]))
+
+
+def _open(path: Path) -> Oiio.ImageInput:
+    config = Oiio.ImageSpec()
+    # Straight colour as stored: alpha of a PNG is a matte here, not a coverage to multiply with.
+    config.attribute("oiio:UnassociatedAlpha", 1)
+    source = Oiio.ImageInput.open(str(path), config)
+    if source is None:
+        raise FrameError(f"{path}: expected a picture file, {Oiio.geterror() or 'unknown format'}")
+    return source
+
+
+def _oiio_info(path: Path, spec: Oiio.ImageSpec) -> PictureInfo:
+    box = Box(spec.x, spec.y, spec.x + spec.width - 1, spec.y + spec.height - 1)
+    whole = Box(spec.full_x, spec.full_y, spec.full_x + spec.full_width - 1, spec.full_y + spec.full_height - 1)
+    integer = spec.format in (Oiio.UINT8, Oiio.UINT16)
+    hint = "sRGB" if integer else "Linear Rec.709" if path.suffix.lower() in (".hdr", ".rgbe") else None
+    aspect = float(spec.getattribute("PixelAspectRatio") or 1.0)
+    return PictureInfo(path, tuple(spec.channelnames), box, whole, {}, aspect, False, hint)
