@@ -13,6 +13,11 @@ from .interface import Capabilities, Engine, Option
 _WHERE = {"classic": ("platelight_server.engines.classic.engine", "ClassicEngine")}
 
 
+def register(name: str, module: str, attribute: str) -> None:
+    """Adds an engine from outside: `module` is imported when the engine is asked for."""
+    _WHERE[name] = (module, attribute)
+
+
 def engine_names() -> tuple[str, ...]:
     """Names a recipe may give in `engine.name`."""
     return tuple(_WHERE)

@@ -1,0 +1,175 @@
+"""The check that precedes all work: files, ranges, sizes, colour, camera, engine, output, memory and disk.
+
+It collects every problem with what to do about it, and the estimate. The panel, the command line and `submit` run this
+same function; `job` starts from its answer.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platelight.errors import OutputError, PlatelightError, RecipeError, ResourceError
+from platelight.frames import FrameRange
+from platelight.recipe import Recipe
+
+from .engines.interface import Capabilities, sample_frames
+from .engines.registry import checked_options, engine_class
+from .plan import Estimate, Window, estimate_cost, plan_windows, wanted_windows
+from .plates import frames_out
+from .plates.facts import FactIndex, Facts
+from .plates.geometry import model_size
+from .plates.inputs import Inputs, Source
+from .plates.opening import Found
+from .plates.shot import open_shot
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The answer: `errors` (empty when the job may start), `warnings`, and what the job needs to start.
+
+    `recipe` has absolute paths; `written` is the recipe as the user wrote it, which goes into headers.
+    """
+
+    recipe: Recipe
+    written: Recipe
+    errors: tuple[PlatelightError, ...]
+    warnings: tuple[str, ...]
+    wanted: tuple[int, ...] = ()
+    windows: tuple[Window, ...] = ()
+    estimate: Estimate | None = None
+    inputs: Inputs | None = None
+    capabilities: Capabilities | None = None
+    facts: Mapping[tuple[str, Path], Facts] = field(default_factory=dict)
+    index: FactIndex | None = None
+
+    def raise_first(self) -> None:
+        """Raises the first error, if there is one."""
+        if self.errors:
+            raise self.errors[0]
+
+
+def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: int | None = None) -> Checked:
+    """Checks a recipe whose relative paths start at `base`, or the part `only` of its frames.
+
+    Raises nothing for bad input: all problems are in the answer.
+    """
+    found = Found()
+    recipe = written.resolved(base)
+    workers = cores or os.cpu_count() or 1
+    shot = tuple(recipe.frames)
+    capabilities = _engine(recipe, found)
+    wanted = _wanted(recipe, only, found)
+    if capabilities is None or found.errors:
+        return Checked(recipe, written, tuple(found.errors), tuple(found.warnings))
+    windows = plan_windows(shot, capabilities.window_frames, capabilities.context_frames)
+    windows = wanted_windows(windows, set(wanted))
+    needed = _needed(shot, windows, capabilities)
+    folder = _output_folder(recipe, found)
+    index = FactIndex(folder / f".{recipe.output_name}.platelight-index.json")
+    facts: dict[tuple[str, Path], Facts] = {}
+    inputs = open_shot(recipe, shot, needed, index, workers, facts, found)
+    if folder.is_dir() and not any(isinstance(error, OutputError) for error in found.errors):
+        found.attempt(index.save)
+    if inputs is None:
+        return Checked(recipe, written, tuple(found.errors), tuple(found.warnings))
+    skipped = [frame for frame in wanted if frame not in inputs.plate.files]
+    if skipped:
+        found.warnings.append(f"plate.missing = 'skip': frames {FrameRange.of(skipped)} are not rendered")
+    wanted = tuple(frame for frame in wanted if frame in inputs.plate.files)
+    windows = _without(windows, inputs.plate)
+    held = capabilities.window_frames + 2 * capabilities.context_frames + 2
+    pixels = _model_pixels(inputs, capabilities)
+    estimate = estimate_cost(
+        len(wanted), len(windows), inputs.work.width, inputs.work.height, min(held, 8), workers,
+        pixels * capabilities.window_frames * capabilities.memory_bytes_per_pixel,
+    )  # fmt: skip
+    _resources(estimate, folder, found)
+    return Checked(
+        recipe, written, tuple(found.errors), tuple(found.warnings), wanted, windows, estimate, inputs, capabilities, facts, index
+    )  # fmt: skip
+
+
+def _engine(recipe: Recipe, found: Found) -> Capabilities | None:
+    kind = found.attempt(lambda: engine_class(recipe.engine.name))
+    if kind is None:
+        return None
+    capabilities: Capabilities = kind.capabilities  # type: ignore[attr-defined]
+    found.attempt(lambda: checked_options(capabilities, recipe.engine.options))
+    asked = recipe.background.kind
+    if asked not in capabilities.backgrounds:
+        offered = ", ".join(capabilities.backgrounds)
+        found.errors.append(RecipeError("background", f"one of {offered} for engine {capabilities.name}", asked))
+    if recipe.lights and not capabilities.uses_lights:
+        found.errors.append(RecipeError("lights", f"none for engine {capabilities.name}", f"{len(recipe.lights)}"))
+    return capabilities
+
+
+def _wanted(recipe: Recipe, only: FrameRange | None, found: Found) -> tuple[int, ...]:
+    if only is None:
+        return tuple(recipe.frames)
+    outside = [frame for frame in only if frame not in recipe.frames]
+    if outside:
+        found.errors.append(RecipeError("--frames", f"frames within {recipe.frames}", str(FrameRange.of(outside))))
+    return tuple(only)
+
+
+def _needed(shot: Sequence[int], windows: Sequence[Window], capabilities: Capabilities) -> tuple[int, ...]:
+    """Frames whose pixels are read: windows with context, and those that `prepare` samples."""
+    needed = {frame for window in windows for frame in window.needed}
+    return tuple(sorted(needed | set(sample_frames(shot, capabilities.sampled_frames))))
+
+
+def _without(windows: Sequence[Window], plate: Source) -> tuple[Window, ...]:
+    """The windows without the frames that policy `skip` leaves out."""
+    kept = []
+    for window in windows:
+        answered = tuple(frame for frame in window.answered if frame in plate.files)
+        if answered:
+            kept.append(Window(window.index, answered, tuple(frame for frame in window.needed if frame in plate.files)))
+    return tuple(kept)
+
+
+def _model_pixels(inputs: Inputs, capabilities: Capabilities) -> int:
+    height, width = model_size(inputs.work.height, inputs.work.width, capabilities.model_height)
+    return height * width
+
+
+def _output_folder(recipe: Recipe, found: Found) -> Path:
+    folder = Path(recipe.output.directory)
+    try:
+        frames_out.prepare_folder(folder)
+        frames_out.remove_abandoned(folder)
+    except OutputError as error:
+        found.errors.append(error)
+    return folder
+
+
+def _resources(estimate: Estimate, folder: Path, found: Found) -> None:
+    """Memory and disk against the estimate: too little disk is an error, too little memory a warning."""
+    free_disk = shutil.disk_usage(folder).free if folder.is_dir() else None
+    if free_disk is not None and free_disk < estimate.disk_bytes:
+        found.warnings.append(
+            f"{folder}: the result needs about {estimate.disk_bytes / 1e9:.1f} GB, {free_disk / 1e9:.1f} GB are free"
+        )
+    free_memory = available_memory()
+    if free_memory is not None and free_memory < estimate.memory_bytes:
+        found.errors.append(
+            ResourceError(
+                f"memory: expected {estimate.memory_bytes / 2**30:.1f} GiB, {free_memory / 2**30:.1f} GiB are available;"
+                " close other programs or render on a larger machine"
+            )
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that can still be taken without swapping; `None` where the system does not say."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,138 @@
+"""The proof of a job: what was measured about all its frames, as `NAME.proof.json` and a one-page `NAME.proof.png`.
+
+Frames state their own measures in their headers, so the proof of a resumed or chunked job covers every frame on disk.
+Flicker is the standard deviation of the frame-to-frame change of log2 of the foreground's mean colour, in thousandths of
+a stop, before and after. A seam is judged where windows join: the step of that curve's change there, against the other
+steps.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from platelight import __version__
+from platelight.errors import FrameError
+
+from ..check import Checked
+from ..job import Outcome
+from ..plan import plan_windows
+from ..plates import delivery, exr, frames_out, header
+from ..stages import peak_memory_bytes
+from .proof_sheet import sheet_png
+
+# Added before every logarithm of light, as the scorers of the development set do.
+FLOOR = 0.005
+
+
+def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
+    """Gathers, writes both files into the output folder, and returns the JSON document. Raises `OutputError`."""
+    recipe = checked.recipe
+    folder = Path(recipe.output.directory)
+    frames = _stated(checked)
+    proof = _summary(checked, outcome, frames)
+    path = folder / f"{recipe.output_name}.proof.json"
+    if not outcome.rendered and path.is_file():
+        # Nothing was rendered: the proof on disk, with its timings, is the true one.
+        return {**proof, "said": [f"proof: {path}"]}
+    frames_out.write_bytes(path, (json.dumps(proof, indent=1, ensure_ascii=False) + "\n").encode())
+    frames_out.write_bytes(path.with_suffix(".png"), sheet_png(checked, proof, frames))
+    return {**proof, "said": _sentences(proof, path)}
+
+
+def _stated(checked: Checked) -> dict[int, dict[str, Any]]:
+    """What the headers of the frames on disk say, for the frames of this recipe."""
+    found: dict[int, dict[str, Any]] = {}
+    wanted = checked.recipe.content_hash()
+    for frame in checked.recipe.frames:
+        for path in delivery.files_of(checked.recipe, frame).all()[:1]:
+            try:
+                said = header.read_stated(exr.read_info(path).header)
+            except FrameError:
+                continue
+            if said.get("recipeHash") == wanted and "proof" in said:
+                found[frame] = json.loads(said["proof"])
+    return found
+
+
+def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    assert checked.capabilities is not None and checked.inputs is not None
+    capabilities = checked.capabilities
+    windows = plan_windows(tuple(checked.recipe.frames), capabilities.window_frames, capabilities.context_frames)
+    outside = [said["outside"] for said in frames.values() if said["outside"] is not None]
+    before, after = _curve(frames, "before"), _curve(frames, "after")
+    return {
+        "name": checked.recipe.output_name,
+        "version": __version__,
+        "recipeHash": checked.recipe.content_hash(),
+        "frames": len(checked.recipe.frames),
+        "framesOnDisk": len(frames),
+        "framesFailed": {str(frame): text for frame, text in outcome.failed.items()},
+        "engine": capabilities.name,
+        "engineVersion": capabilities.version,
+        "models": [{"model": m.model, "licence": m.licence, "commercial": m.commercial} for m in capabilities.licences],
+        "notes": dict(outcome.notes.values),
+        "colorspace": checked.inputs.space.name,
+        "background": "kept" if checked.inputs.background is None else "new",
+        "outsideDifference": max(outside) if outside else None,
+        "flickerBeforeMilliStops": _flicker(before),
+        "flickerAfterMilliStops": _flicker(after),
+        "seamStepMilliStops": _seam(frames, [window.answered[0] for window in windows[1:]]),
+        "largestGainStops": max((said["largestGainStops"] for said in frames.values()), default=0.0),
+        "largestFill": max((said["largestFill"] for said in frames.values()), default=0.0),
+        "clippedValues": sum(said["clipped"] for said in frames.values()),
+        "nonfiniteValues": sum(said["nonfinite"] for said in frames.values()),
+        "repairedPlateValues": sum(said["repaired"] for said in frames.values()),
+        "exposureChangeStops": _exposure(frames),
+        "rendered": len(outcome.rendered),
+        "cpuSeconds": {stage: round(seconds, 3) for stage, seconds in outcome.stages.cpu_seconds.items()},
+        "wallSeconds": round(outcome.stages.wall_seconds, 3),
+        "peakMemoryBytes": peak_memory_bytes(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+    }
+
+
+def _curve(frames: Mapping[int, Mapping[str, Any]], which: str) -> np.ndarray:
+    """(n, 3) log2 of the foreground's mean colour, frame by frame; frames without a foreground are left out."""
+    means = [said[which] for _, said in sorted(frames.items()) if said["before"] and said["after"]]
+    return np.log2(np.maximum(np.array(means, dtype=np.float64).reshape(-1, 3), 0) + FLOOR)
+
+
+def _flicker(curve: np.ndarray) -> float | None:
+    return None if len(curve) < 3 else round(float(1000 * np.diff(curve, axis=0).std(0).mean()), 2)
+
+
+def _seam(frames: Mapping[int, Mapping[str, Any]], joins: Sequence[int]) -> float | None:
+    """The largest step of the change of light at a join, less the median step elsewhere; `None` where nothing joins."""
+    numbers = [frame for frame, said in sorted(frames.items()) if said["before"] and said["after"]]
+    change = _curve(frames, "after") - _curve(frames, "before")
+    if len(numbers) < 3 or not joins:
+        return None
+    steps = {numbers[i + 1]: float(np.abs(change[i + 1] - change[i]).mean()) for i in range(len(numbers) - 1)}
+    at_joins = [step for frame, step in steps.items() if frame in set(joins)]
+    elsewhere = [step for frame, step in steps.items() if frame not in set(joins)]
+    if not at_joins:
+        return None
+    return round(1000 * max(0.0, max(at_joins) - (float(np.median(elsewhere)) if elsewhere else 0.0)), 2)
+
+
+def _exposure(frames: Mapping[int, Mapping[str, Any]]) -> float | None:
+    """Mean change of the foreground's light over all frames and channels, in stops."""
+    change = _curve(frames, "after") - _curve(frames, "before")
+    return round(float(change.mean()), 3) if len(change) else None
+
+
+def _sentences(proof: Mapping[str, Any], path: Path) -> list[str]:
+    difference = proof["outsideDifference"]
+    exact = "bit-exact" if difference == 0 else "not measured" if difference is None else f"differs by {difference:g}"
+    flicker = ""
+    if proof["flickerAfterMilliStops"] is not None:
+        flicker = f"; flicker {proof['flickerBeforeMilliStops']} -> {proof['flickerAfterMilliStops']} mEV"
+    stops = proof["exposureChangeStops"]
+    level = "" if stops is None else f"; foreground {stops:+.2f} stops"
+    return [f"outside the matte: {exact}{level}{flicker}", f"proof: {path.with_suffix('.png')}"]

@@ -1,0 +1,81 @@
+"""From an engine's answer to a frame's delivered channels: the look, the finish at plate size, and the frame's proof."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from platelight.recipe import Look
+
+from .color.spaces import Space, luminance_weights
+from .engines.interface import Answer, FrameInputs, LightChange
+from .evaluation.frame_proof import frame_proof
+from .finish.change import estimate_change
+from .finish.layers import EdgeLook, Extras, finish_frame
+from .finish.look import shape_change
+from .finish.spill import Screen, detect_screen
+from .model_view import ModelView
+from .plates.inputs import FullFrame, Inputs
+from .plates.picture import Box
+from .stages import Stages
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """What the finish of every frame of a job has in common."""
+
+    inputs: Inputs
+    edges: EdgeLook
+    wanted: frozenset[str]
+    luminance: tuple[float, float, float]
+
+    @classmethod
+    def of(cls, inputs: Inputs, view: ModelView) -> Finisher:
+        """Decides once for the shot: the screen whose spill is taken off, and the layers."""
+        look = inputs.recipe.look
+        edges = EdgeLook(look.edge, _screen(look, inputs, view), 1.0, look.light_wrap)
+        return cls(inputs, edges, frozenset(inputs.recipe.output.layers), luminance_weights(inputs.space))
+
+    @property
+    def work(self) -> Box:
+        """The window that channels cover."""
+        return self.inputs.work
+
+    @property
+    def space(self) -> Space:
+        """The space of what is delivered."""
+        return self.inputs.space
+
+    def finish(
+        self, full: FullFrame, seen: FrameInputs, answer: Answer, stages: Stages
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """A frame's channels (name -> (H, W) over the work window) and its proof, as plain JSON values."""
+        with stages.timed("finish"), torch.inference_mode():
+            change = answer.change
+            if not isinstance(change, LightChange):
+                change = estimate_change(change, seen.matte, self.luminance)
+            change = shape_change(change, seen.plate, seen.matte, self.inputs.recipe.look, self.luminance)
+            plate, matte = torch.from_numpy(full.plate), torch.from_numpy(full.matte)
+            background = answer.background if full.background is None else torch.from_numpy(full.background)
+            model = None if isinstance(answer.change, LightChange) else answer.change.relit
+            layers = finish_frame(
+                plate, matte, background, change, answer.shadow, self.edges,
+                Extras(answer.normal, answer.albedo, answer.depth, model), self.wanted,
+            )  # fmt: skip
+            channels = {name: plane.numpy() for name, plane in layers.planes.items()}
+            return channels, frame_proof(full, layers, channels)
+
+
+def _screen(look: Look, inputs: Inputs, view: ModelView) -> Screen | None:
+    """The screen of the shot: named by the look, or the one that most sampled frames show."""
+    if look.spill == "none" or inputs.background is None:
+        return None
+    if look.spill != "auto":
+        return look.spill
+    votes = Counter(detect_screen(seen.plate, seen.matte) for seen in view.sampled())
+    winner, count = votes.most_common(1)[0] if votes else (None, 0)
+    return winner if count * 2 > sum(votes.values()) else None
