@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from platelight_server.color.encoding import Encoding, Shoulder, Srgb, srgb_decode, srgb_encode
 
 # float32 through log1p and expm1; measured 1.6e-6 over 0..128 (facts/color-and-exr.md §4).

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
 from platelight_server.color.encoding import Shoulder
 from platelight_server.engines.interface import LightChange, Pictures
 

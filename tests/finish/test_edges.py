@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from platelight_server.finish.edges import TILE, SoftEdges, split_edges
 from platelight_server.finish.spill import detect_screen, suppress_spill
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.finish.finish_scenes import no_change
+
 from platelight_server.engines.interface import LightChange
 from platelight_server.finish.layers import ALL_LAYERS, LAYERS, EdgeLook, Extras, Layers, finish_frame
+from tests.finish.finish_scenes import no_change
 
 # Half of a unit in the last place of half float, relative; and its smallest step in absolute terms.
 HALF_ULP, HALF_TINY = 2.0**-11, 2.0**-24

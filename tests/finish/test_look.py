@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from tests.finish.finish_scenes import LUMINANCE, down
+
 from platelight_server.engines.interface import LightChange
 from platelight_server.finish.look import shape_change
 from platelight_server.finish.upsample import Enlarged
+from tests.finish.finish_scenes import LUMINANCE, down
 
 # float32 sums of three weighted stops.
 ROUNDING = 1e-5

@@ -1,10 +1,10 @@
 """Model encodings: scene-linear light to the 0..1 code values that a model sees, each with its inverse beside it.
 
-They are per-pixel curves on torch tensors of any shape and know nothing of primaries: the caller brings the picture into
-the primaries that the model expects first. Out-of-range policy, the same for all: NaN and negative light become 0 in
-the model's view (the plate keeps its own), light above the top becomes code 1; `decode` takes codes outside 0..1, which
-models do answer, as 0 and 1. Half and bfloat16 input is computed in float32: a bfloat16 code alone costs as much as
-8-bit rounding (facts: 2.8e-2 relative), so models get float32 pictures.
+They are per-pixel curves on torch tensors of any shape and know nothing of primaries: the caller brings the picture
+into the primaries that the model expects first. Out-of-range policy, the same for all: NaN and negative light become 0
+in the model's view (the plate keeps its own), light above the top becomes code 1; `decode` takes codes outside 0..1,
+which models do answer, as 0 and 1. Half and bfloat16 input is computed in float32: a bfloat16 code alone costs as much
+as 8-bit rounding (facts: 2.8e-2 relative), so models get float32 pictures.
 """
 
 from __future__ import annotations

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..check import Checked
 from ..engines.interface import sample_frames
-from ..plates import delivery, picture_io
 from . import pictures
+from .contact_sheet import row
 
 WIDTH, MARGIN, TILE_WIDTH = 1280, 32, 292
 BEFORE, AFTER = (170, 110, 60), (40, 100, 170)
@@ -21,44 +18,20 @@ BEFORE, AFTER = (170, 110, 60), (40, 100, 170)
 def sheet_png(checked: Checked, proof: Mapping[str, Any], frames: Mapping[int, Mapping[str, Any]]) -> bytes:
     """The page as PNG bytes. Layers that were not delivered are left out of it."""
     shown = [frame for frame in sample_frames(sorted(frames), 3)] if frames else []
-    rows = [row for frame in shown if (row := _row(checked, frame))]
-    row_height = max((pixels.shape[0] for row in rows for _, pixels in row), default=0) + 34
+    rows = [row(checked, frame, ("plate", "composite", "relit", "gain"), TILE_WIDTH) for frame in shown]
+    row_height = max((pixels.shape[0] for one in rows for _, pixels in one), default=0) + 34
     sheet, pen = pictures.page(WIDTH, 92 + row_height * len(rows) + 470)
     pen.text((MARGIN, 20), f"{proof['name']}: proof", pictures.INK, pictures.font(26))
     pen.text((MARGIN, 56), f"recipe {proof['recipeHash'][:12]}, platelight {proof['version']}", pictures.FAINT, pictures.font(14))
     top = 92
-    for row in rows:
-        pictures.tiles(sheet, pen, top, MARGIN, row)
+    for one in rows:
+        pictures.tiles(sheet, pen, top, MARGIN, one)
         top += row_height
     _curves(pen, frames, top + 30)
     for number, line in enumerate(_figures(proof)):
         column, place = divmod(number, 10)
         pen.text((MARGIN + column * 620, top + 216 + place * 23), line, pictures.INK, pictures.font(15))
     return pictures.png(sheet)
-
-
-def _row(checked: Checked, frame: int) -> list[tuple[str, np.ndarray]]:
-    assert checked.inputs is not None
-    inputs, files = checked.inputs, delivery.files_of(checked.recipe, frame)
-    plate_path = inputs.plate.files.get(frame)
-    height = round(TILE_WIDTH * inputs.work.height * 1.0 / (inputs.work.width * inputs.pixel_aspect))
-    size = (TILE_WIDTH, max(1, height))
-    row = []
-    if plate_path is not None:
-        plate = picture_io.read(plate_path, inputs.plate.channels).pixels
-        row.append((f"plate {frame}", pictures.to_display(plate, inputs.plate_space, *size)))
-    for path, layer, caption in ((files.main, "", "composite"), (files.main, "relit.", "relit"), (files.aux, "gain.", "gain, grey = 0")):
-        names = tuple(f"{layer}{c}" for c in ("XYZ" if layer == "gain." else "RGB"))
-        if path is None or not _has(path, names):
-            continue
-        pixels = picture_io.read(path, names).pixels
-        gain = layer == "gain."
-        row.append((caption, pictures.gain_to_display(pixels, *size) if gain else pictures.to_display(pixels, inputs.space, *size)))
-    return row
-
-
-def _has(path: Path, names: tuple[str, ...]) -> bool:
-    return path.is_file() and set(names) <= set(picture_io.read_info(path).channels)
 
 
 def _curves(pen: Any, frames: Mapping[int, Mapping[str, Any]], top: int) -> None:

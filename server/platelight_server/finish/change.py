@@ -1,4 +1,4 @@
-"""The change of light between two pictures of a model, at the finest scale that the evidence supports, region by region.
+"""The change of light between two pictures of a model, region by region at the finest scale that can be trusted.
 
 Owns `estimate_change`. A gain is the mean of log ratios (not the ratio of means: highlights would rule it), normalised
 with the matte at every scale so that the background never enters. The log ratio is split into bands, and each band is

@@ -114,7 +114,7 @@ def _gather(x: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch
 
 
 def _near(image: torch.Tensor, share: torch.Tensor, wide: torch.Tensor) -> torch.Tensor:
-    """The mean of what is nearly pure within a few pixels, leaning on the wide colour where nothing is. (n, 3, s, s)."""
+    """The mean of what is nearly pure within a few pixels, leaning on the wide colour elsewhere. (n, 3, s, s)."""
     weight = share.square().square().square()
     sums = F.avg_pool2d(torch.cat([image * weight, weight], 1), 2)
     for kernel, reach in (((1, 3), (0, 1)), ((3, 1), (1, 0))) * 2:

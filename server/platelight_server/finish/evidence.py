@@ -65,7 +65,9 @@ def _regression(ratio: torch.Tensor, error: torch.Tensor, weight: torch.Tensor) 
     high = both - means(both, weight)[0]
     fine_ratio, fine_error = high[:3], high[3:]
     joint = (weight * fine_ratio * fine_error).sum((1, 2), keepdim=True)
-    return (joint / ((weight * fine_error**2).sum((1, 2), keepdim=True) + 1e-12)).clamp(-1, 0)
+    power = (weight * fine_error**2).sum((1, 2), keepdim=True)
+    slope: torch.Tensor = joint / (power + 1e-12)
+    return slope.clamp(-1, 0)
 
 
 def _level_curve(error: torch.Tensor, level: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -75,7 +77,7 @@ def _level_curve(error: torch.Tensor, level: torch.Tensor, weight: torch.Tensor)
     sums[0].index_add_(0, index, (weight * error**2).double().flatten())
     sums[1].index_add_(0, index, weight.double().flatten())
     taps = sums.new_tensor([[[0.25, 0.5, 0.25]]])
-    squares, count = F.conv1d(F.pad(sums[:, None], (1, 1), mode="replicate"), taps)[:, 0]
+    squares, count = F.conv1d(F.pad(sums[:, None], (1, 1), mode="replicate"), taps)[:, 0].unbind()
     overall = squares.sum() / (count.sum() + 1e-12)
     return ((squares + _PRIOR_PX * overall) / (count + _PRIOR_PX)).float()
 

@@ -13,8 +13,7 @@ The composite's alpha is 1 everywhere: a composite covers the frame.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,70 +22,15 @@ from platelight_server.engines.interface import LightChange
 from platelight_server.finish.change import GAIN_LIMIT_STOPS
 from platelight_server.finish.edges import TILE, SoftEdges, split_edges
 from platelight_server.finish.half import HALF_MAX, Repairs, repaired
-from platelight_server.finish.spill import Screen, suppress_spill
+from platelight_server.finish.planes import ALL_LAYERS, LAYERS, EdgeLook, Extras, Layers
+from platelight_server.finish.spill import suppress_spill
 from platelight_server.finish.upsample import Enlarged
 from platelight_server.finish.wrap import wrap_fill
 
+__all__ = ["ALL_LAYERS", "LAYERS", "EdgeLook", "Extras", "Layers", "finish_frame"]
+
 # A strip of 4096 px and three planes stays in a core's cache share; whole tiles, so that no tile straddles two strips.
 STRIP_ROWS = TILE
-
-LAYERS: dict[str, tuple[str, ...]] = {
-    "composite": ("R", "G", "B", "A"),
-    "background": ("background.R", "background.G", "background.B"),
-    "relit": ("relit.R", "relit.G", "relit.B", "relit.A"),
-    "alpha": ("alpha.A",),
-    "foreground": ("foreground.R", "foreground.G", "foreground.B", "foreground.A"),
-    "gain": ("gain.X", "gain.Y", "gain.Z"),
-    "fill": ("fill.R", "fill.G", "fill.B"),
-    "shadow": ("shadow.V",),
-    "confidence": ("confidence.V",),
-    "normal": ("normal.X", "normal.Y", "normal.Z"),
-    "albedo": ("albedo.R", "albedo.G", "albedo.B"),
-    "depth": ("depth.Z",),
-    "model": ("model.R", "model.G", "model.B"),
-}
-ALL_LAYERS = frozenset(LAYERS)
-
-
-@dataclass(frozen=True)
-class EdgeLook:
-    """How edges are treated.
-
-    edge        "clean": foreground colours are estimated; "keep": the plate's colours as filmed
-    screen      whose spill is taken off, decided for the clip (`detect_screen`); only where the background is replaced
-    spill       0..1, how much of it
-    light_wrap  0..1, background light laid over the foreground's edge; only where the background is replaced
-    """
-
-    edge: Literal["clean", "keep"] = "clean"
-    screen: Screen | None = None
-    spill: float = 1.0
-    light_wrap: float = 0.0
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What else an engine knows, at any size: normal, albedo and model (3, h, w), depth (1, h, w), all float32."""
-
-    normal: torch.Tensor | None = None
-    albedo: torch.Tensor | None = None
-    depth: torch.Tensor | None = None
-    model: torch.Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Layers:
-    """Planes by channel name, each (H, W) half (`depth.Z` float32), and what the proof wants to know of them.
-
-    nonfinite, clipped  values of plate, background and results that were NaN or infinite, or beyond ±65504
-    largest_gain_stops  largest |gain| inside the matte; largest_fill likewise, light in the working primaries
-    """
-
-    planes: dict[str, torch.Tensor] = field(repr=False)
-    nonfinite: int
-    clipped: int
-    largest_gain_stops: float
-    largest_fill: float
 
 
 def finish_frame(
@@ -156,7 +100,8 @@ class _Frame:
         fill = change.fill
         if edges.light_wrap > 0 and background is not None:
             fill = fill + edges.light_wrap * wrap_fill(background, matte, (fill.shape[1], fill.shape[2]))
-        self.largest_gain, self.largest_fill = _largest(change.gain, matte), _largest(fill, matte)
+        inside = F.interpolate(matte[None].float(), (fill.shape[1], fill.shape[2]), mode="area")[0] > 0
+        self.largest_gain, self.largest_fill = _largest(change.gain, inside), _largest(fill, inside)
         self.gain = self._enlarged(torch.nan_to_num(change.gain, nan=0.0), keep_means=True)
         self.fill = self._enlarged(torch.nan_to_num(fill, nan=0.0, posinf=HALF_MAX), keep_means=True)
         self.shadow = None if shadow is None else self._enlarged(torch.nan_to_num(shadow, nan=1.0).clamp_min(0))
@@ -302,7 +247,6 @@ def _plain(name: str, x: torch.Tensor) -> torch.Tensor:
     return x if name == "depth" else repaired(x)
 
 
-def _largest(x: torch.Tensor, matte: torch.Tensor) -> float:
+def _largest(x: torch.Tensor, inside: torch.Tensor) -> float:
     """The largest magnitude inside the matte, at model size."""
-    inside = F.interpolate(matte[None].float(), (x.shape[1], x.shape[2]), mode="area")[0] > 0
-    return float((x.abs().amax(0, keepdim=True) * inside).amax())
+    return float((torch.nan_to_num(x, nan=0.0, posinf=HALF_MAX).abs().amax(0, keepdim=True) * inside).amax())

@@ -47,9 +47,10 @@ def read(path: Path, names: Sequence[str]) -> Picture:
         lost = len(headers.parts) - len(file.parts)
         raise FrameError(f"{path}: {lost} of {len(headers.parts)} parts cannot be decoded; the file is truncated or corrupt")
     found: dict[str, np.ndarray] = {}
+    part_names = _part_names([part.header for part in headers.parts])
     for index, part in enumerate(file.parts):
         for name, channel in part.channels.items():
-            full = _full_name(index, str(part.header.get("name", "")), name)
+            full = _full_name(part_names[index], name)
             if full in names and full not in found:
                 found[full] = _pixels(path, full, channel, _box(part.header["dataWindow"]), info.data)
     planes = [found[name] for name in names]
@@ -76,7 +77,9 @@ def _open(path: Path, header_only: bool) -> Any:
 
 
 def _info(path: Path, headers: list[dict[str, Any]]) -> PictureInfo:
-    names: dict[str, Box] = {}
+    names: dict[str, None] = {}
+    part_names = _part_names(headers)
+    data, display = _box(headers[0]["dataWindow"]), _box(headers[0]["displayWindow"])
     for index, header in enumerate(headers):
         if "deep" in str(header.get("type", "")):
             raise FrameError(f"{path}: expected flat pixels, got deep data; flatten it first")
@@ -86,27 +89,33 @@ def _info(path: Path, headers: list[dict[str, Any]]) -> PictureInfo:
                     f"{path}: expected full-size channels, got {channel.name} subsampled {channel.xSampling}x"
                     f"{channel.ySampling} (luminance/chroma); write it as R,G,B first"
                 )
-            names.setdefault(_full_name(index, str(header.get("name", "")), channel.name), _box(header["dataWindow"]))
-    data, display = _box(headers[0]["dataWindow"]), _box(headers[0]["displayWindow"])
+            names.setdefault(_full_name(part_names[index], channel.name))
+        # Parts may have their own data windows (stereo files do): channels come back over the box around them all.
+        data = data.around(_box(header["dataWindow"]))
     if max(data.width, data.height) > MAX_SIDE_PX or data.width * data.height > MAX_AREA_PX:
         raise FrameError(f"{path}: expected at most {MAX_AREA_PX >> 20} Mpx, the header says {data}")
     return PictureInfo(path, tuple(names), data, display, headers[0], float(headers[0].get("pixelAspectRatio", 1.0)))
 
 
-def _full_name(part_index: int, part_name: str, channel: str) -> str:
-    if "." in channel or part_index == 0 or part_name in MAIN_PARTS:
-        return channel
-    return f"{part_name}.{channel}"
+def _part_names(headers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What stands before the channels of each part: nothing for the main picture, else the part's name.
+
+    The first part is the main picture, unless parts show different views: which eye stands first says nothing.
+    """
+    stereo = len({str(header["view"]) for header in headers if "view" in header}) > 1
+    names = [str(header.get("name", "")) for header in headers]
+    return ["" if name in MAIN_PARTS or (index == 0 and not stereo) else name for index, name in enumerate(names)]
+
+
+def _full_name(part_name: str, channel: str) -> str:
+    return channel if "." in channel or not part_name else f"{part_name}.{channel}"
 
 
 def _pixels(path: Path, name: str, channel: Any, box: Box, wanted: Box) -> np.ndarray:
     pixels = channel.pixels
     if pixels is None or pixels.shape != (box.height, box.width):
         raise FrameError(f"{path}: channel {name}: expected {box.width}x{box.height} pixels, got {getattr(pixels, 'shape', None)}")
-    if box == wanted:
-        return np.asarray(pixels)
-    # Parts may have their own data windows (stereo files do); all channels come back over that of part 0.
-    return place(pixels, box, wanted)
+    return place(np.asarray(pixels), box, wanted)
 
 
 def place(pixels: np.ndarray, box: Box, wanted: Box) -> np.ndarray:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,20 +21,38 @@ from platelight.errors import FrameError
 from . import picture_io
 from .frames_out import write_bytes
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 # A file changed this shortly before it was looked at could change again within its timestamp's resolution.
 SETTLED_S = 2.0
 
 
 @dataclass(frozen=True)
 class Facts:
-    """`digest` is SHA-256 of the file. `low`, `high` are the extremes of the finite values of the channels looked at."""
+    """What was seen: `digest` is SHA-256 of the file, the rest is about the channels looked at, in their order.
+
+    `nonfinite` counts values that are NaN or Inf, `lows` and `highs` are the extremes of the others, per channel.
+    """
 
     digest: str
-    nonfinite: int
-    low: float
-    high: float
+    nonfinite: tuple[int, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
     equal_channels: bool
+
+    def of(self, first: int, last: int | None) -> Facts:
+        """The facts of channels `first` up to `last` alone (not included; None = the end)."""
+        part = slice(first, last)
+        return Facts(self.digest, self.nonfinite[part], self.lows[part], self.highs[part], self.equal_channels)
+
+    @classmethod
+    def stored(cls, known: Mapping[str, object]) -> Facts | None:
+        """The inverse of `asdict`; `None` where the index does not hold that."""
+        try:
+            digest, equal = known["digest"], known["equal_channels"]
+            nonfinite, lows, highs = (tuple(known[name]) for name in ("nonfinite", "lows", "highs"))  # type: ignore[arg-type]
+        except (KeyError, TypeError):
+            return None
+        return cls(str(digest), nonfinite, lows, highs, bool(equal))
 
 
 class FactIndex:
@@ -47,8 +66,8 @@ class FactIndex:
         try:
             stored = json.loads(path.read_text("utf-8"))
             if isinstance(stored, dict) and stored.get("version") == INDEX_VERSION:
-                self._known = dict(stored["files"])
-        except (OSError, ValueError, KeyError, TypeError):
+                self._known = {key: dict(value) for key, value in stored["files"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self._known = {}  # the index is a cache: damaged or absent, it is made again
 
     def look(self, file: Path, channels: tuple[str, ...]) -> Facts:
@@ -57,13 +76,18 @@ class FactIndex:
             status = file.stat()
         except OSError:
             raise FrameError(f"{file}: no such file") from None
-        key, stamp = f"{file}|{','.join(channels)}", [status.st_size, status.st_mtime_ns]
+        # ctime as well: a copy that keeps its modification time is another file all the same.
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        key = f"{file}|{','.join(channels)}"
         with self._lock:
-            known = self._known.get(key)
-        if known is not None and known.get("stamp") == stamp:
-            return Facts(**known["facts"])  # type: ignore[arg-type]
+            known = self._known.get(key, {})
+        remembered = known.get("facts")
+        if known.get("stamp") == stamp and isinstance(remembered, dict):
+            facts = Facts.stored(remembered)
+            if facts is not None:
+                return facts
         facts = _look(file, channels)
-        if time.time() - status.st_mtime > SETTLED_S:
+        if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_S:
             with self._lock:
                 self._known[key] = {"stamp": stamp, "facts": asdict(facts)}
                 self._changed = True
@@ -91,10 +115,11 @@ def digest(file: Path) -> str:
 def _look(file: Path, channels: tuple[str, ...]) -> Facts:
     found = digest(file)
     pixels = picture_io.read(file, channels).pixels
-    nonfinite = count_nonfinite(pixels)
-    finite = pixels if not nonfinite else np.where(np.isfinite(pixels), pixels, pixels.dtype.type(0))
+    nonfinite = tuple(count_nonfinite(np.ascontiguousarray(plane)) for plane in pixels)
+    finite = pixels if not any(nonfinite) else np.where(np.isfinite(pixels), pixels, pixels.dtype.type(0))
     equal = len(channels) == 1 or all(np.array_equal(finite[0], plane) for plane in finite[1:])
-    return Facts(found, nonfinite, float(finite.min()), float(finite.max()), equal)
+    lows, highs = (tuple(float(v) for v in way(finite, axis=(1, 2))) for way in (np.min, np.max))
+    return Facts(found, nonfinite, lows, highs, equal)
 
 
 def count_nonfinite(pixels: np.ndarray) -> int:

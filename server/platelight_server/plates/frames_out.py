@@ -6,6 +6,7 @@ gone.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -37,7 +38,7 @@ def write_frame(path: Path, channels: Mapping[str, np.ndarray], header: Mapping[
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -49,7 +50,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def temporary_name(path: Path) -> Path:
@@ -80,8 +81,19 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         raise OutputError(f"{folder}: the output folder cannot be written: {_reason(error)}") from None
     finally:
-        if folder.is_dir() and os.access(folder, os.W_OK):
-            probe.unlink(missing_ok=True)
+        _discard(probe)
+
+
+def nearest_folder(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists. Raises `OutputError` where nothing can be made in it."""
+    for candidate in (folder, *folder.parents):
+        if candidate.is_dir():
+            if not os.access(candidate, os.W_OK | os.X_OK):
+                raise OutputError(f"{folder}: the output folder cannot be written: no permission to write in {candidate}")
+            return candidate
+        if candidate.exists() or candidate.is_symlink():
+            raise OutputError(f"{folder}: the output folder cannot be made: {candidate} is not a folder")
+    raise OutputError(f"{folder}: the output folder cannot be made: nothing above it exists")
 
 
 def remove_abandoned(folder: Path) -> int:
@@ -89,10 +101,16 @@ def remove_abandoned(folder: Path) -> int:
     removed = 0
     for leftover in folder.glob(f".*{TEMPORARY}"):
         host, _, pid = leftover.name.removesuffix(TEMPORARY).rpartition(".")
-        if host.endswith(f".{_host()}") and pid.isdigit() and not _alive(int(pid)):
-            leftover.unlink(missing_ok=True)
+        if host.endswith(f".{_host()}") and pid.isascii() and pid.isdigit() and not _alive(int(pid)):
+            _discard(leftover)
             removed += 1
     return removed
+
+
+def _discard(temporary: Path) -> None:
+    """Removes a temporary file; one that cannot be removed must not hide why it was left."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
@@ -100,7 +118,7 @@ def _alive(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

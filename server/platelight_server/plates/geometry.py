@@ -23,9 +23,9 @@ def over_plate(picture: Picture, data: Box, display: Box) -> np.ndarray:
     info = picture.info
     if (info.display.width, info.display.height) != (display.width, display.height):
         raise FrameError(f"{info.path}: expected {display} like the plate, got {info.display}")
-    if info.display == display or info.is_exr:
-        return place(picture.pixels, info.data, data)
-    return place(picture.pixels, display, data)
+    # A matte rendered at (0, 0) belongs to a plate whose display window starts elsewhere.
+    moved = info.data.moved(display.x_first - info.display.x_first, display.y_first - info.display.y_first)
+    return place(picture.pixels, moved, data)
 
 
 def fit(picture: Picture, data: Box, display: Box, how: str, plate_aspect: float = 1.0) -> np.ndarray:

@@ -6,6 +6,7 @@ filled only by the policy that the recipe names.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy
     `hold` takes the nearest earlier good frame (else the next one), `black` None, `skip` leaves the frame out.
     """
     wanted = list(frames)
+    if not wanted:
+        return {}
     if role.sequence.is_still:
         path = role.sequence.path(wanted[0])
         if not path.is_file():
@@ -96,12 +99,12 @@ def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy
     if not good:
         raise FrameError(f"{role.key}: {role.sequence}: expected frames {FrameRange.of(wanted)}, found none that can be read")
     served: dict[int, Path | None] = {}
+    numbers = sorted(good)
     for frame in wanted:
         if frame + role.offset in good:
             served[frame] = good[frame + role.offset]
         elif policy == "hold":
-            before = [n for n in good if n < frame + role.offset]
-            served[frame] = good[max(before) if before else min(good)]
+            served[frame] = good[numbers[max(0, bisect_left(numbers, frame + role.offset) - 1)]]
         elif policy == "black":
             served[frame] = None
     return served
@@ -156,20 +159,31 @@ def look_at(
     return facts, {path: answer for path, answer in answers.items() if isinstance(answer, str)}
 
 
-def first_good(role: Role, frames: Sequence[int]) -> PictureInfo:
-    """The header of the first file of a role that can be opened. Raises the last error, or that there is none."""
-    paths = [role.sequence.path(frames[0])] if role.sequence.is_still else list(role.sequence.scan().values())
-    problem = FrameError(f"{role.key}: {role.sequence}: no file found")
+def first_good(role: Role, shot: Sequence[int]) -> PictureInfo:
+    """The header of the first file of a role that can be opened, of the shot's frames before all others.
+
+    Raises the first error, or that there is none.
+    """
+    if role.sequence.is_still:
+        paths = [role.sequence.path(shot[0])]
+    else:
+        on_disk = role.sequence.scan()
+        paths = list(dict.fromkeys([on_disk[f + role.offset] for f in shot if f + role.offset in on_disk]))
+        paths = paths or list(on_disk.values())
+    problem = None
     for path in paths:
         try:
             return picture_io.read_info(path)
         except FrameError as error:
-            problem = FrameError(f"{role.key}: {error}")
-    raise problem
+            problem = problem or FrameError(f"{role.key}: {error}")
+    raise problem or FrameError(f"{role.key}: {role.sequence}: no file found")
+
+
+COLOR_KEYS = ("colorInteropID", "chromaticities", "acesImageContainerFlag")
 
 
 def agree(paths: Iterable[Path], first: PictureInfo, channels: tuple[str, ...], key: str) -> tuple[Box, list[str]]:
-    """The box around all data windows, and what disagrees with the first header: display size, channels, colour."""
+    """The box around all data windows, and what disagrees with the first header: display window, channels, colour."""
     work, wrong = first.data, []
     for path in dict.fromkeys(paths):
         try:
@@ -179,16 +193,16 @@ def agree(paths: Iterable[Path], first: PictureInfo, channels: tuple[str, ...], 
         lacking = [name for name in channels if name not in info.channels]
         if lacking:
             wrong.append(f"{key}: {path}: expected channel {', '.join(lacking)} as in {first.path.name}, it has {', '.join(info.channels)}")
-        if (info.display.width, info.display.height) != (first.display.width, first.display.height):
+        if info.display != first.display:
             wrong.append(f"{key}: {path}: expected {first.display} as in {first.path.name}, got {info.display}")
-        for name in ("colorInteropID", "chromaticities"):
+        if info.pixel_aspect != first.pixel_aspect:
+            wrong.append(
+                f"{key}: {path}: expected pixel aspect {first.pixel_aspect:g} as in {first.path.name}, got {info.pixel_aspect:g}"
+            )
+        for name in COLOR_KEYS:
             if info.header.get(name) != first.header.get(name):
                 wrong.append(f"{key}: {path}: expected {name} as in {first.path.name}, got {info.header.get(name)}")
-        box = info.data
-        work = Box(
-            min(work.x_first, box.x_first), min(work.y_first, box.y_first),
-            max(work.x_last, box.x_last), max(work.y_last, box.y_last),
-        )  # fmt: skip
+        work = work.around(info.data)
     return work, wrong
 
 

@@ -29,6 +29,17 @@ class Box:
         """Pixels down."""
         return self.y_last - self.y_first + 1
 
+    def around(self, other: Box) -> Box:
+        """The smallest window that holds both."""
+        return Box(
+            min(self.x_first, other.x_first), min(self.y_first, other.y_first),
+            max(self.x_last, other.x_last), max(self.y_last, other.y_last),
+        )  # fmt: skip
+
+    def moved(self, x: int, y: int) -> Box:
+        """The same window, shifted."""
+        return Box(self.x_first + x, self.y_first + y, self.x_last + x, self.y_last + y)
+
     def __str__(self) -> str:
         at = f" at ({self.x_first}, {self.y_first})" if (self.x_first, self.y_first) != (0, 0) else ""
         return f"{self.width}x{self.height}{at}"

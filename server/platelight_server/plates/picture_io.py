@@ -14,15 +14,17 @@ from . import exr
 from .picture import Box, Picture, PictureInfo
 
 # OpenImageIO must not try other readers on a damaged file, nor start threads beside our own frame threads.
+EXR_SUFFIXES = (".exr", ".sxr")
+# Formats whose integer pixels are sRGB by custom. Others (DPX is mostly log) must be named.
+SRGB_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".tga", ".webp", ".gif")
 Oiio.attribute("try_all_readers", 0)
 Oiio.attribute("threads", 1)
 
 
 def read_info(path: Path) -> PictureInfo:
     """The header of a picture file. Raises `FrameError` naming the file."""
-    if not path.is_file():
-        raise FrameError(f"{path}: no such file")
-    if path.suffix.lower() == ".exr":
+    _require_file(path)
+    if path.suffix.lower() in EXR_SUFFIXES:
         return exr.read_info(path)
     source = _open(path)
     try:
@@ -36,10 +38,9 @@ def read(path: Path, names: Sequence[str]) -> Picture:
 
     -> (C, H, W) float16 or float32, in the file's colour space
     """
-    if path.suffix.lower() == ".exr":
+    _require_file(path)
+    if path.suffix.lower() in EXR_SUFFIXES:
         return exr.read(path, names)
-    if not path.is_file():
-        raise FrameError(f"{path}: no such file")
     source = _open(path)
     try:
         info = _oiio_info(path, source.spec())
@@ -53,6 +54,11 @@ def read(path: Path, names: Sequence[str]) -> Picture:
         source.close()
     planes = np.asarray(pixels, np.float32).transpose(2, 0, 1)
     return Picture(info, np.ascontiguousarray(planes[[info.channels.index(name) for name in names]]))
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise FrameError(f"{path}: expected a file, got a folder" if path.is_dir() else f"{path}: no such file")
 
 
 def _open(path: Path) -> Oiio.ImageInput:
@@ -69,6 +75,7 @@ def _oiio_info(path: Path, spec: Oiio.ImageSpec) -> PictureInfo:
     box = Box(spec.x, spec.y, spec.x + spec.width - 1, spec.y + spec.height - 1)
     whole = Box(spec.full_x, spec.full_y, spec.full_x + spec.full_width - 1, spec.full_y + spec.full_height - 1)
     integer = spec.format in (Oiio.UINT8, Oiio.UINT16)
-    hint = "sRGB" if integer else "Linear Rec.709" if path.suffix.lower() in (".hdr", ".rgbe") else None
+    suffix = path.suffix.lower()
+    hint = "sRGB" if integer and suffix in SRGB_SUFFIXES else "Linear Rec.709" if suffix in (".hdr", ".rgbe") else None
     aspect = float(spec.getattribute("PixelAspectRatio") or 1.0)
     return PictureInfo(path, tuple(spec.channelnames), box, whole, {}, aspect, False, hint)

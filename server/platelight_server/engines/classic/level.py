@@ -12,10 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from platelight_server.engines.classic import sphere
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, f32, finite
 
 LOG_FLOOR = 0.005  # added before every logarithm of luminance: below it is noise
-RIDGE = 0.01  # of the variance of a harmonic over the visible normals, which is about 0.03 to 0.08
+# Albedo is the noise of this regression, and it comes in few independent patches: with 25 patches of the variance that
+# the luminance shows, and slopes that spread by 1.4 stops per harmonic, the posterior mean has this ridge per variance.
+RIDGE_PER_VARIANCE = 0.02
+# What is expected before looking: half an overcast sky's tilt (see `light.SKY_TILT`), 0.5 stops up to down. It stops a
+# face over a black coat from being read as light from below.
+EXPECTED_SLOPE = (1.0, 0.0, 0.0)
 OUTLIER_STOPS = 2.5  # speculars and holes pull the regression no further than this
 LEAST_PIXELS = 200
 GREY = 0.18
@@ -29,7 +34,7 @@ SCREEN_RATIO, SCREEN_SHARE = 1.4, 0.6
 
 def log_luminance(pixels: Array, weights: Array) -> Array:
     """(..., 3) linear -> (...) stops."""
-    return np.log2(np.maximum(np.nan_to_num(pixels) @ weights, 0) + np.float32(LOG_FLOOR)).astype(np.float32)
+    return f32(np.log2(np.maximum(finite(pixels) @ weights, 0) + np.float32(LOG_FLOOR)))
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class PlateLight:
 
     def shading_stops(self, normals: Array) -> Array:
         """Predicted shading at unit world normals (..., 3), stops, 0 on the foreground's mean."""
-        return ((sphere.basis(normals)[..., 1:4] - self.centre) @ self.slope).astype(np.float32)
+        return f32((sphere.basis(normals)[..., 1:4] - self.centre) @ self.slope)
 
     def towards(self) -> tuple[float, float, float]:
         """Unit direction towards the light, world (x, y, z); zeros where the plate shows none."""
@@ -64,8 +69,9 @@ class PlateLight:
 class ShadingReader:
     """Reads the plate's light direction: ridge regression of log luminance on first-order harmonics of the normals.
 
-    Clothes and hair have patterns; over a whole clip they average out where they do not follow the normal. The ridge
-    keeps a direction that the visible normals do not show near zero.
+    Clothes and hair have patterns; over a whole clip they average out where they do not follow the normal. The posterior
+    mean of Bayesian linear regression (Bishop, "Pattern Recognition and Machine Learning", 3.3), which stays near what
+    is expected in a direction that the visible normals do not show, or where albedo varies much.
     """
 
     _harmonics: list[Array] = field(default_factory=list)
@@ -86,7 +92,10 @@ class ShadingReader:
         centre, median = x.mean(0), float(np.median(y))
         x = x - centre
         y = np.clip(y - median, -OUTLIER_STOPS, OUTLIER_STOPS)
-        slope = np.linalg.solve(x.T @ x / len(y) + RIDGE * np.eye(3), x.T @ (y - y.mean()) / len(y))
+        y -= y.mean()
+        ridge = max(RIDGE_PER_VARIANCE * float(y.var()), 1e-4)
+        expected = ridge * np.array(EXPECTED_SLOPE)
+        slope = np.linalg.solve(x.T @ x / len(y) + ridge * np.eye(3), x.T @ y / len(y) + expected)
         return PlateLight(slope.astype(np.float32), centre.astype(np.float32), median, len(y))
 
 
@@ -103,7 +112,7 @@ def is_screen(surroundings: Array) -> bool:
 def cautious(first: float, second: float | None = None) -> float:
     """Stops of exposure to change by, from one or two observations of the change.
 
-    Two that disagree in sign mean no change; two that agree, half of the smaller; a lone one, a quarter. Never more than
+    Two that disagree in sign mean no change; two that agree, half of the smaller; a lone one, a quarter. At most
     `MOST_STOPS`.
     """
     if second is None:

@@ -8,8 +8,8 @@ a limb of half width w has u = (w^2 - x^2)/2, a ball of radius r has u = (r^2 - 
 
 is exactly a cylinder for a limb, a little flatter than a ball for a ball, and free of the singular outline of a height
 field (inflation by a Poisson equation: Nealen et al., "FiberMesh", SIGGRAPH 2007, and the silhouette inflation of
-Johnston, "Lumo", NPAR 2002; the normal in closed form is ours). Noise on the outline dies out with the distance from it,
-and because the problem is linear, potentials of neighbouring frames may be averaged.
+Johnston, "Lumo", NPAR 2002; the normal in closed form is ours). Noise on the outline dies out with the distance from
+it, and because the problem is linear, potentials of neighbouring frames may be averaged.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, f32, finite
 
 GRID_LINES = 68  # lines of the grid that is solved on; light on a matte-inflated shape has nothing finer
 CYLINDER = 2.0  # c above
 SWEEPS = 12  # Jacobi sweeps per level; more change the normals of the dev shots by less than 1 degree
 COARSEST_SWEEPS = 60
 HOLE_SHARE = 0.02  # holes up to this share of the matte are faults of the matte; twice as large are gaps
-TIME_WEIGHTS = (3.0, 2.0, 1.0)  # of the frame itself, its neighbours, theirs
+TIME_WEIGHTS = (4.0, 3.0, 2.0)  # of the frame itself, its neighbours, theirs
 CONTEXT_FRAMES = len(TIME_WEIGHTS) - 1
 
 
@@ -42,7 +42,7 @@ def close_holes(matte: Array) -> Array:
     weight = np.where(enclosed, np.clip(2 - area / max(HOLE_SHARE * float(matte.sum()), 1e-6), 0, 1), 0)
     filling = weight.astype(np.float32)[labels]
     # Half a hole's soft rim lies outside its label: grow the filling by the rim.
-    return np.maximum(matte, cv2.dilate(filling, np.ones((5, 5), np.uint8)))
+    return f32(np.maximum(matte, cv2.dilate(filling, np.ones((5, 5), np.uint8))))
 
 
 def grid_size(height: int, width: int) -> tuple[int, int]:
@@ -54,21 +54,21 @@ def grid_size(height: int, width: int) -> tuple[int, int]:
 def potential(matte: Array) -> Array:
     """The Poisson potential (gh, gw) float32, in squared grid pixels, of a matte (h, w) float32 0..1.
 
-    The frame's border reflects: a subject cut by the frame goes on outside it. Full multigrid of Jacobi sweeps, fixed in
-    number, so that equal mattes give equal bits.
+    The frame's border reflects: a subject cut by the frame goes on outside it. Full multigrid of Jacobi sweeps, a fixed
+    number of them, so that equal mattes give equal bits.
     """
     gh, gw = grid_size(*matte.shape)
-    matte = np.clip(np.nan_to_num(matte), 0, 1).astype(np.float32)
-    pyramid = [cv2.resize(close_holes(matte), (gw, gh), interpolation=cv2.INTER_AREA)]
+    closed = close_holes(np.clip(finite(matte), 0, 1))
+    pyramid = [f32(cv2.resize(closed, (gw, gh), interpolation=cv2.INTER_AREA))]
     while min(pyramid[-1].shape) > 8:
         fine = pyramid[-1]
         half = ((fine.shape[1] + 1) // 2, (fine.shape[0] + 1) // 2)
-        pyramid.append(cv2.resize(fine, half, interpolation=cv2.INTER_AREA))
+        pyramid.append(f32(cv2.resize(fine, half, interpolation=cv2.INTER_AREA)))
     u = np.zeros_like(pyramid[-1])
     for level in reversed(range(len(pyramid))):
         inside, cell = pyramid[level], np.float32(4.0**level)
         if u.shape != inside.shape:
-            u = cv2.resize(u, inside.shape[::-1], interpolation=cv2.INTER_LINEAR)
+            u = f32(cv2.resize(u, inside.shape[::-1], interpolation=cv2.INTER_LINEAR))
         source = cell * inside
         weight = 1 / (4 + 4 * cell * (1 - inside) ** 2)  # outside, u decays over one grid pixel
         for _ in range(COARSEST_SWEEPS if level == len(pyramid) - 1 else SWEEPS):
@@ -88,22 +88,22 @@ def average(potentials: Sequence[Array], offsets: Sequence[int]) -> Array:
 
 def from_potential(u: Array, height: int, width: int) -> Array:
     """Unit normals (height, width, 3) float32, camera space, from a potential (gh, gw); where u is 0 they face us."""
-    u = cv2.GaussianBlur(u, (0, 0), 1.0)
+    u = f32(cv2.GaussianBlur(u, (0, 0), 1.0))
     right = cv2.Sobel(u, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
     down = cv2.Sobel(u, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
-    normals = _unit(np.stack([-right, down, np.sqrt(CYLINDER * np.maximum(u, 0)) + 1e-4], -1))
+    normals = _unit(f32(np.stack([-right, down, np.sqrt(CYLINDER * np.maximum(u, 0)) + 1e-4], -1)))
     if normals.shape[:2] != (height, width):
-        normals = _unit(cv2.resize(normals, (width, height), interpolation=cv2.INTER_LINEAR))
+        normals = _unit(f32(cv2.resize(normals, (width, height), interpolation=cv2.INTER_LINEAR)))
     return normals
 
 
 def from_layer(layer: Array, fallback: Array) -> Array:
-    """The user's normals (h, w, 3), camera space, made unit length; `fallback` where the layer is empty or not finite."""
-    layer = np.nan_to_num(layer, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    """The user's normals (h, w, 3), camera space, made unit length; `fallback` where the layer is empty."""
+    layer = finite(layer)
     known = np.linalg.norm(layer, axis=-1, keepdims=True) > 0.1
-    return np.where(known, _unit(layer), fallback).astype(np.float32)
+    return f32(np.where(known, _unit(layer), fallback))
 
 
 def _unit(vectors: Array) -> Array:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / np.maximum(length, 1e-8)).astype(np.float32)
+    return f32(vectors / np.maximum(length, 1e-8))

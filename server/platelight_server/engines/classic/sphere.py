@@ -1,4 +1,4 @@
-"""Light on the sphere as spherical harmonics of order 2: from a lat-long probe or a direction to irradiance at a normal.
+"""Light on the sphere as spherical harmonics of order 2: from a lat-long probe or a direction to irradiance.
 
 Owns the lat-long convention (centre is world -Z, right is +X, up is +Y) and the nine real harmonics. It refuses to
 know about cameras, mattes or exposure. Nine coefficients carry a Lambertian surface's irradiance to within about 1 %
@@ -19,6 +19,16 @@ COSINE_LOBE = np.array([np.pi] + [2 * np.pi / 3] * 3 + [np.pi / 4] * 5, np.float
 BAND = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2], np.float32)
 MEAN_OF_BASIS = 0.28209479177387814  # the constant harmonic, 1 / (2 sqrt(pi))
 PROBE_HEIGHT = 64  # order 2 needs no more; larger probes are brought down by area first
+
+
+def f32(values: npt.ArrayLike) -> Array:
+    """As float32; no copy where it is."""
+    return np.asarray(values, np.float32)
+
+
+def finite(values: npt.ArrayLike) -> Array:
+    """As float32, with NaN and both infinities as 0."""
+    return f32(np.nan_to_num(f32(values), nan=0.0, posinf=0.0, neginf=0.0))
 
 
 def latlong_directions(height: int, width: int) -> tuple[Array, Array]:
@@ -48,22 +58,22 @@ def basis(directions: Array) -> Array:
 
 def project_latlong(probe: Array) -> Array:
     """Radiance harmonics (9, 3) of a lat-long probe (H, W, 3) float32, scene-linear; NaN, Inf and <0 count as 0."""
-    probe = np.maximum(np.nan_to_num(probe, nan=0.0, posinf=0.0, neginf=0.0), 0).astype(np.float32)
+    probe = np.maximum(finite(probe), 0)
     if probe.shape[0] > PROBE_HEIGHT:
-        probe = cv2.resize(probe, (2 * PROBE_HEIGHT, PROBE_HEIGHT), interpolation=cv2.INTER_AREA)
+        probe = f32(cv2.resize(probe, (2 * PROBE_HEIGHT, PROBE_HEIGHT), interpolation=cv2.INTER_AREA))
     directions, solid = latlong_directions(*probe.shape[:2])
-    return np.einsum("hwk,hwc,hw->kc", basis(directions), probe, solid, optimize=True).astype(np.float32)
+    return f32((basis(directions) * solid[..., None]).reshape(-1, 9).T @ probe.reshape(-1, 3))
 
 
 def project_direction(direction: Array, radiance_times_sr: Array) -> Array:
     """Radiance harmonics (9, 3) of a distant light: unit `direction` (3,) towards it, its irradiance (3,) face on."""
-    return (basis(direction)[:, None] * radiance_times_sr[None, :]).astype(np.float32)
+    return f32(basis(direction)[:, None] * radiance_times_sr[None, :])
 
 
 def blur(harmonics: Array, spread_deg: float) -> Array:
     """Harmonics (9, C) averaged over normals that are known only to `spread_deg` (heat kernel on the sphere)."""
     spread = np.float32(np.deg2rad(spread_deg))
-    return (harmonics * np.exp(-BAND * (BAND + 1) * spread**2 / 4)[:, None]).astype(np.float32)
+    return f32(harmonics * np.exp(-BAND * (BAND + 1) * spread**2 / 4)[:, None])
 
 
 def irradiance(harmonics: Array, normals: Array, floor: float = 0.05) -> Array:
@@ -73,10 +83,10 @@ def irradiance(harmonics: Array, normals: Array, floor: float = 0.05) -> Array:
     subject is never lit by one light alone.
     """
     value = basis(normals) @ (harmonics * COSINE_LOBE[:, None])
-    mean = harmonics[0] * COSINE_LOBE[0] * MEAN_OF_BASIS
-    return np.maximum(value, np.maximum(floor * mean, 1e-8)).astype(np.float32)
+    mean = mean_irradiance(harmonics)
+    return f32(np.maximum(value, np.maximum(floor * mean, 1e-8)))
 
 
 def mean_irradiance(harmonics: Array) -> Array:
     """Irradiance (C,) averaged over all normals."""
-    return (harmonics[0] * COSINE_LOBE[0] * MEAN_OF_BASIS).astype(np.float32)
+    return f32(harmonics[0] * COSINE_LOBE[0] * MEAN_OF_BASIS)

@@ -1,0 +1,102 @@
+"""`platelight bench`: speed, memory, start-up and quality, measured on this machine, as a table or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from platelight.errors import RecipeError
+
+KINDS = {
+    "pipeline": "CPU time of a job against the bare reading and writing of its files",
+    "memory": "peak memory over the length of a shot",
+    "start": "start-up of the command line and of the client",
+    "quality": "scores on rendered ground truth (needs --data)",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of bench."""
+    listed = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
+    parser.add_argument("kind", choices=tuple(KINDS), help=listed)
+    parser.add_argument("--size", metavar="WxH", default="1920x1080", help="picture size (default: %(default)s)")
+    parser.add_argument("--frames", metavar="N[,N]", default=None, help="frames; for memory two lengths (default: 24,480)")
+    parser.add_argument("--folder", metavar="DIR", type=Path, help="where files are made (default: a temporary folder)")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="folder with gt_* shots, score.py beside it")
+    parser.add_argument("--matte", default="matte", help="which matte of a ground-truth shot (default: %(default)s)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for quality")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures and prints."""
+    with _folder(args.folder) as folder:
+        found = _measured(args, folder)
+    if args.json:
+        print(json.dumps(found))
+    elif isinstance(found, list):
+        _print_rows(found)
+    else:
+        _print_figures(found)
+    return 0
+
+
+def _measured(args: argparse.Namespace, folder: Path) -> Any:
+    width, height = _size(args.size)
+    if args.kind == "pipeline":
+        from platelight_server.evaluation.bench_pipeline import measure_pipeline
+
+        return measure_pipeline(folder, width, height, int(args.frames or 12)).as_dict()
+    from platelight_server.evaluation import bench_process
+
+    if args.kind == "memory":
+        lengths = [int(part) for part in (args.frames or "24,480").split(",")]
+        return bench_process.measure_memory(folder, width, height, lengths).as_dict()
+    if args.kind == "start":
+        return bench_process.measure_start().as_dict()
+    if args.data is None:
+        raise RecipeError("--data", "the folder of the ground-truth shots", "none")
+    from platelight_server.evaluation.bench_quality import measure_quality
+
+    return measure_quality(args.data.absolute(), folder, args.matte, args.values)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 15 and int(height) > 15):
+        raise RecipeError("--size", "WIDTHxHEIGHT, such as 4096x2160", repr(text))
+    return int(width), int(height)
+
+
+@contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="platelight-bench-") as made:
+        yield Path(made)
+
+
+def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    print(" ".join(f"{key[:15]:>15}" for key in rows[0]))
+    for row in rows:
+        cells = (f"{value:>15.3f}" if isinstance(value, float) else f"{str(value)[-15:]:>15}" for value in row.values())
+        print(" ".join(cells))
+
+
+def _print_figures(found: Mapping[str, Any]) -> None:
+    for key, value in found.items():
+        if key == "stages":
+            total = sum(value.values()) or 1
+            for stage, seconds in value.items():
+                print(f"  {stage:<18} {seconds:10.4f} s CPU a frame, {100 * seconds / total:5.1f} %")
+        elif isinstance(value, dict):
+            print(f"{key:<20} " + ", ".join(f"{k}: {v}" for k, v in value.items()))
+        else:
+            print(f"{key:<20} {value:.4f}" if isinstance(value, float) else f"{key:<20} {value}")

@@ -1,0 +1,108 @@
+"""How much a job costs beside the bare reading and writing of its files.
+
+The yardstick is measured in the same run: CPU seconds to read the inputs and write the very channels that the job
+delivers, through the same library, plus the cost of a bare gain transfer, which `facts` put at 213/37 of multiplying the
+plate by a scalar on one core (measured at 4K; the multiplication is measured here). Files lie in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from platelight.recipe import Recipe
+
+from .. import job
+from ..check import Checked, check
+from ..plates import delivery, exr, frames_out, picture_io
+from ..stages import peak_memory_bytes
+from .bench_shot import make_bench_shot
+
+TRANSFER_PER_MULTIPLICATION = 213 / 37
+
+
+@dataclass(frozen=True)
+class PipelineFigures:
+    """CPU seconds per frame, and their ratios. `ratio` is the job over the yardstick, `ratio_with_check` adds the check."""
+
+    width_px: int
+    height_px: int
+    frames: int
+    bare_read: float
+    bare_write: float
+    transfer: float
+    job: float
+    check: float
+    ratio: float
+    ratio_with_check: float
+    wall: float
+    stages: dict[str, float]
+    peak_memory_bytes: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def measure_pipeline(folder: Path, width_px: int, height_px: int, frames: int) -> PipelineFigures:
+    """Renders a synthetic shot with the classic engine and measures it against the yardstick."""
+    recipe = make_bench_shot(folder, width_px, height_px, frames)
+    torch.set_num_threads(1)
+    _warm_up(folder)
+    start = time.process_time()
+    checked = check(recipe, folder)
+    checked.raise_first()
+    check_seconds = time.process_time() - start
+    start, wall = time.process_time(), time.monotonic()
+    outcome = job.run(checked)
+    outcome.raise_failed()
+    job_seconds, wall = time.process_time() - start, time.monotonic() - wall
+    peak = peak_memory_bytes()
+    read, write = _bare(checked, recipe, folder)
+    transfer = TRANSFER_PER_MULTIPLICATION * _multiplication(width_px, height_px) * frames
+    yardstick = read + write + transfer
+    return PipelineFigures(
+        width_px, height_px, frames, read / frames, write / frames, transfer / frames, job_seconds / frames,
+        check_seconds / frames, job_seconds / yardstick, (job_seconds + check_seconds) / yardstick, wall / frames,
+        {stage: seconds / frames for stage, seconds in outcome.stages.cpu_seconds.items()}, peak,
+    )  # fmt: skip
+
+
+def _warm_up(folder: Path) -> None:
+    """One tiny job, so that imports and first calls are in nobody's figures."""
+    job.run(check(make_bench_shot(folder / "warm", 64, 36, 2), folder)).raise_failed()
+
+
+def _bare(checked: Checked, recipe: Recipe, folder: Path) -> tuple[float, float]:
+    """CPU seconds of reading all inputs and of writing all delivered channels, nothing in between."""
+    assert checked.inputs is not None
+    read = write = 0.0
+    for frame in recipe.frames:
+        start = time.process_time()
+        for source in checked.inputs.sources():
+            path = source.file(frame)
+            if path is not None:
+                picture_io.read(path, source.channels)
+        read += time.process_time() - start
+        for path in delivery.files_of(recipe, frame).all():
+            picture = exr.read(path, exr.read_info(path).channels)
+            planes = dict(zip(picture.info.channels, picture.pixels, strict=True))
+            header = {"dataWindow": picture.info.header["dataWindow"]}
+            start = time.process_time()
+            frames_out.write_frame(folder / "bare.exr", planes, header, recipe.output.compression)
+            write += time.process_time() - start
+    return read, write
+
+
+def _multiplication(width_px: int, height_px: int) -> float:
+    plate = torch.rand(3, height_px, width_px)
+    out = torch.empty_like(plate)
+    torch.mul(plate, 1.5, out=out)
+    start, times = time.process_time(), 5
+    for _ in range(times):
+        plate * 1.5
+    return (time.process_time() - start) / times
