@@ -6,6 +6,7 @@ same function; `job` starts from its answer.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,16 @@ from platelight.recipe import Recipe
 from .engines.interface import Capabilities, sample_frames
 from .engines.registry import checked_options, engine_class
 from .plan import Estimate, Window, estimate_cost, plan_windows, wanted_windows
-from .plates import frames_out
+from .plates import delivery, frames_out
 from .plates.facts import FactIndex, Facts
 from .plates.geometry import model_size
 from .plates.inputs import Inputs, Source
 from .plates.opening import Found
 from .plates.shot import open_shot
+
+
+# Of a file name, what most disks take (255) less what a temporary name adds.
+NAME_MOST = 180
 
 
 @dataclass(frozen=True)
@@ -63,18 +68,18 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     shot = tuple(recipe.frames)
     capabilities = _engine(recipe, found)
     wanted = _wanted(recipe, only, found)
-    if capabilities is None or found.errors:
-        return Checked(recipe, written, tuple(found.errors), tuple(found.warnings))
-    windows = plan_windows(shot, capabilities.window_frames, capabilities.context_frames)
-    windows = wanted_windows(windows, set(wanted))
-    needed = _needed(shot, windows, capabilities)
     folder = _output_folder(recipe, found)
     index = FactIndex(folder / f".{recipe.output_name}.platelight-index.json")
     facts: dict[tuple[str, Path], Facts] = {}
+    # Without an engine there are no windows; the pictures are checked all the same.
+    planned = plan_windows(shot, *_window(capabilities))
+    windows = wanted_windows(planned, set(wanted))
+    needed = _needed(shot, windows, capabilities)
     inputs = open_shot(recipe, shot, needed, index, workers, facts, found)
-    if folder.is_dir() and not any(isinstance(error, OutputError) for error in found.errors):
-        found.attempt(index.save)
-    if inputs is None:
+    if folder.is_dir():
+        with contextlib.suppress(OutputError):  # a cache: what it cannot keep is looked at again
+            index.save()
+    if inputs is None or capabilities is None or found.errors:
         return Checked(recipe, written, tuple(found.errors), tuple(found.warnings))
     skipped = [frame for frame in wanted if frame not in inputs.plate.files]
     if skipped:
@@ -93,11 +98,16 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     )  # fmt: skip
 
 
+def _window(capabilities: Capabilities | None) -> tuple[int, int]:
+    """Frames per window and of context."""
+    return (1, 0) if capabilities is None else (capabilities.window_frames, capabilities.context_frames)
+
+
 def _engine(recipe: Recipe, found: Found) -> Capabilities | None:
     kind = found.attempt(lambda: engine_class(recipe.engine.name))
     if kind is None:
         return None
-    capabilities: Capabilities = kind.capabilities  # type: ignore[attr-defined]
+    capabilities: Capabilities = kind.capabilities
     found.attempt(lambda: checked_options(capabilities, recipe.engine.options))
     asked = recipe.background.kind
     if asked not in capabilities.backgrounds:
@@ -114,13 +124,14 @@ def _wanted(recipe: Recipe, only: FrameRange | None, found: Found) -> tuple[int,
     outside = [frame for frame in only if frame not in recipe.frames]
     if outside:
         found.errors.append(RecipeError("--frames", f"frames within {recipe.frames}", str(FrameRange.of(outside))))
-    return tuple(only)
+    return tuple(frame for frame in only if frame in recipe.frames)
 
 
-def _needed(shot: Sequence[int], windows: Sequence[Window], capabilities: Capabilities) -> tuple[int, ...]:
+def _needed(shot: Sequence[int], windows: Sequence[Window], capabilities: Capabilities | None) -> tuple[int, ...]:
     """Frames whose pixels are read: windows with context, and those that `prepare` samples."""
     needed = {frame for window in windows for frame in window.needed}
-    return tuple(sorted(needed | set(sample_frames(shot, capabilities.sampled_frames))))
+    sampled = () if capabilities is None else sample_frames(shot, capabilities.sampled_frames)
+    return tuple(sorted(needed | set(sampled)))
 
 
 def _without(windows: Sequence[Window], plate: Source) -> tuple[Window, ...]:
@@ -139,19 +150,26 @@ def _model_pixels(inputs: Inputs, capabilities: Capabilities) -> int:
 
 
 def _output_folder(recipe: Recipe, found: Found) -> Path:
+    """The folder of the result. It is proven writable where it exists, and not made where it does not: the job does that."""
     folder = Path(recipe.output.directory)
+    longest = max(len(str(path.name)) for path in delivery.files_of(recipe, recipe.frames.last).all())
+    if longest > NAME_MOST:
+        found.errors.append(OutputError(f"output.name: expected file names of at most {NAME_MOST} letters, got {longest}"))
     try:
-        frames_out.prepare_folder(folder)
-        frames_out.remove_abandoned(folder)
+        if frames_out.nearest_folder(folder) == folder:
+            frames_out.prepare_folder(folder)
     except OutputError as error:
         found.errors.append(error)
     return folder
 
 
 def _resources(estimate: Estimate, folder: Path, found: Found) -> None:
-    """Memory and disk against the estimate: too little disk is an error, too little memory a warning."""
-    free_disk = shutil.disk_usage(folder).free if folder.is_dir() else None
-    if free_disk is not None and free_disk < estimate.disk_bytes:
+    """Memory and disk against the estimate: too little memory is an error, too little disk a warning.
+
+    How small pixels compress is known only when they are written, and what is finished stays if the disk fills up.
+    """
+    free_disk = shutil.disk_usage(frames_out.nearest_folder(folder)).free
+    if free_disk < estimate.disk_bytes:
         found.warnings.append(
             f"{folder}: the result needs about {estimate.disk_bytes / 1e9:.1f} GB, {free_disk / 1e9:.1f} GB are free"
         )

@@ -14,15 +14,18 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from platelight.errors import FrameError
 from platelight.recipe import Recipe
 
 from .check import Checked
+from .color.spaces import Space, convert
 from .engines.interface import sample_frames
 from .plan import Window
 from .plates import exr, header
+from .plates.inputs import Inputs
 from .plates.opening import digests
-
 
 # Raised whenever the same inputs give other pixels or other layers.
 PIXELS_VERSION = 1
@@ -31,19 +34,24 @@ PIXELS_VERSION = 1
 def frame_hashes(checked: Checked) -> dict[int, str]:
     """The hash of every wanted frame of a checked job."""
     assert checked.inputs is not None and checked.capabilities is not None
+    inputs = checked.inputs
     shot = _hash(
         {
             "pixels": PIXELS_VERSION,
             "engine": [checked.capabilities.name, checked.capabilities.version],
             "recipe": checked.recipe.content_hash(),
-            "space": checked.inputs.space.name,
+            # An engine is told all frame numbers, and its notes go into every header.
+            "frames": [str(checked.recipe.frames), sorted(set(checked.recipe.frames) & set(_skipped(checked)))],
+            "work": [astuple(inputs.work), astuple(inputs.display), inputs.pixel_aspect],
+            "color": [inputs.space.name, *(color_test(space, inputs.space) for space in _spaces(inputs))],
+            "lens": None if inputs.camera is None else list(astuple(inputs.camera.lens)),
             "sampled": [_frame_inputs(checked, f) for f in _sampled(checked) if f in checked.inputs.plate.files],
         }
     )
     found = {}
     for window in checked.windows:
         for frame in window.answered:
-            found[frame] = _hash({"shot": shot, "frame": frame, "read": _context(checked, window, frame)})
+            found[frame] = _hash({"shot": shot, "frame": frame, "read": _context(checked, window)})
     return found
 
 
@@ -64,7 +72,26 @@ def header_recipe(written: Recipe) -> str:
     """The recipe for headers, as JSON: as written, without the folder that the file lies in anyway."""
     document = written.to_dict()
     document.get("output", {}).pop("directory", None)
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # A path that is no valid text (bytes of an old Linux disk) is escaped: headers hold text.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def color_test(source: Space, target: Space) -> list[float]:
+    """How a few colours of `source` come out in `target`: the conversion itself, whatever config it comes from."""
+    colors = np.concatenate([np.eye(3), np.full((1, 3), 0.18), np.full((1, 3), 4.0), [[-0.1, 0.5, 0.9]]])
+    moved = convert(colors.T.reshape(3, 1, -1).astype(np.float32), source, target)
+    return [float(f"{value:.4e}") + 0.0 for value in moved.ravel()]
+
+
+def _spaces(inputs: Inputs) -> list[Space]:
+    return [inputs.plate_space, *(source.space for source in inputs.sources() if source.space is not None)]
+
+
+def _skipped(checked: Checked) -> list[int]:
+    """The sampled frames that the policy leaves out: an engine is told of these."""
+    assert checked.inputs is not None
+    return [frame for frame in _sampled(checked) if frame not in checked.inputs.plate.files]
 
 
 def _sampled(checked: Checked) -> tuple[int, ...]:
@@ -72,8 +99,8 @@ def _sampled(checked: Checked) -> tuple[int, ...]:
     return sample_frames(tuple(checked.recipe.frames), checked.capabilities.sampled_frames)
 
 
-def _context(checked: Checked, window: Window, frame: int) -> list[Any]:
-    """Inputs of the frame and of the frames of its window and context."""
+def _context(checked: Checked, window: Window) -> list[Any]:
+    """Inputs of the frames of a window and its context."""
     return [_frame_inputs(checked, other) for other in window.needed]
 
 

@@ -41,6 +41,11 @@ class Finisher:
         return cls(inputs, edges, frozenset(inputs.recipe.output.layers), luminance_weights(inputs.space))
 
     @property
+    def kind(self) -> torch.dtype:
+        """The type of the delivered planes."""
+        return torch.float32 if self.inputs.recipe.output.depth == "float" else torch.float16
+
+    @property
     def work(self) -> Box:
         """The window that channels cover."""
         return self.inputs.work
@@ -64,7 +69,7 @@ class Finisher:
             model = None if isinstance(answer.change, LightChange) else answer.change.relit
             layers = finish_frame(
                 plate, matte, background, change, answer.shadow, self.edges,
-                Extras(answer.normal, answer.albedo, answer.depth, model), self.wanted,
+                Extras(answer.normal, answer.albedo, answer.depth, model), self.wanted, self.kind,
             )  # fmt: skip
             channels = {name: plane.numpy() for name, plane in layers.planes.items()}
             return channels, frame_proof(full, layers, channels)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from .finishing import Finisher
 from .fingerprint import frame_hashes, header_recipe, is_current
 from .model_view import ModelView
 from .plan import Window
-from .plates import delivery
+from .plates import delivery, frames_out
 from .reading import ReadAhead
 from .stages import Stages
 
@@ -80,6 +81,7 @@ def run(
     outcome = Outcome(len(checked.wanted))
     todo = [f for f in checked.wanted if force or not is_current(delivery.files_of(checked.recipe, f).all(), hashes[f])]
     outcome.current = sorted(set(checked.wanted) - set(todo))
+    _open_folder(checked)
     for frame in outcome.current:
         on_event(Event("current", frame, 0, len(todo)))
     if todo:
@@ -87,7 +89,17 @@ def run(
             _render(checked, frozenset(todo), hashes, outcome, on_event, cancelled, device, workers or os.cpu_count() or 1)
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise ResourceError(f"memory ran out: {error}; finished frames are kept, run the same command again") from None
+        outcome.rendered.sort()
     return outcome
+
+
+def _open_folder(checked: Checked) -> None:
+    """Makes the output folder, clears what killed runs left in it, and keeps what the check learnt about the inputs."""
+    folder = Path(checked.recipe.output.directory)
+    frames_out.prepare_folder(folder)
+    frames_out.remove_abandoned(folder)
+    if checked.index is not None:
+        checked.index.save()
 
 
 def _render(
@@ -138,6 +150,7 @@ def _render(
             except FrameError as error:
                 for frame in window.answered:
                     state.failed(frame, error)
+                ahead.drop(window)
                 answers = []
             seen = {one.frame: one for one in needed}
             for answer in answers:
@@ -170,15 +183,18 @@ class _Progress:
         def done(future: Future[None]) -> None:
             error = future.exception()
             slots.release()
-            if isinstance(error, FrameError):
-                self.failed(frame, error)
-                return
-            with self._lock:
-                if error is not None:
-                    self.stop = self.stop or error
+            try:
+                if isinstance(error, FrameError):
+                    self.failed(frame, error)
                     return
-                self.outcome.rendered.append(frame)
-                self.on_event(Event("done", frame, self._behind(), self.total))
+                with self._lock:
+                    if error is not None:
+                        self.stop = self.stop or error
+                        return
+                    self.outcome.rendered.append(frame)
+                    self.on_event(Event("done", frame, self._behind(), self.total))
+            except Exception as broken:  # whoever listens is gone, such as a closed pipe; the pool would only log it
+                self.stop = self.stop or broken
 
         return done
 

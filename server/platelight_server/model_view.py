@@ -1,19 +1,26 @@
-"""The shot as an engine sees it: frames brought to model size, as torch tensors, with camera and lights of the frame."""
+"""The shot as an engine sees it: frames at model size, as torch tensors, with the camera and lights of the frame."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from .color.spaces import luminance_weights
+from platelight.lights import LightFrame
+
+from .color.spaces import luminance_weights, matrix, named
 from .engines.interface import Capabilities, FrameInputs, Shot, sample_frames
 from .plates.cameras import over_box
 from .plates.geometry import model_size, resize
 from .plates.inputs import FullFrame, Inputs
+
+# One background and two probes; sequences pass through.
+STILLS = 3
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,9 @@ class ModelView:
     capabilities: Capabilities
     device: str = "cpu"
     _read: dict[int, FrameInputs] = field(default_factory=dict, compare=False, repr=False)
+    _made: deque[tuple[np.ndarray, torch.Tensor]] = field(
+        default_factory=lambda: deque(maxlen=STILLS), compare=False, repr=False
+    )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -40,12 +50,12 @@ class ModelView:
             frame,
             self._picture(full.plate),
             self._picture(full.matte),
-            None if full.background is None else self._picture(full.background),
-            self._tensor(inputs.probe(inputs.probe_background, frame)),
-            self._tensor(inputs.probe(inputs.probe_plate, frame)),
+            self._still(full.background, self._picture),
+            self._still(inputs.probe(inputs.probe_background, frame), self._tensor),
+            self._still(inputs.probe(inputs.probe_plate, frame), self._tensor),
             None if full.normal is None else self._picture(full.normal),
             None if camera is None else over_box(camera.at(frame), inputs.display, inputs.work, width, height),
-            tuple(light.at(frame) for light in inputs.recipe.lights),
+            tuple(self._light(light.at(frame)) for light in inputs.recipe.lights),
         )
 
     def shot(self) -> Shot:
@@ -80,5 +90,21 @@ class ModelView:
         height, width = self.size
         return torch.from_numpy(np.ascontiguousarray(resize(pixels, height, width))).to(self.device)
 
-    def _tensor(self, pixels: np.ndarray | None) -> torch.Tensor | None:
-        return None if pixels is None else torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+    def _tensor(self, pixels: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+
+    def _still(self, pixels: np.ndarray | None, make: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor | None:
+        """The tensor of a picture. A still comes as the same array on every frame, and gives the same tensor."""
+        if pixels is None:
+            return None
+        for seen, tensor in self._made:
+            if seen is pixels:
+                return tensor
+        tensor = make(pixels)
+        self._made.append((pixels, tensor))
+        return tensor
+
+    def _light(self, light: LightFrame) -> LightFrame:
+        """A light with its colour, which recipes give in Rec.709, in the working primaries."""
+        red, green, blue = matrix(named("lin_rec709_scene"), self.inputs.space) @ np.array(light.color)
+        return replace(light, color=(float(red), float(green), float(blue)))

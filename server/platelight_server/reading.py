@@ -55,6 +55,12 @@ class ReadAhead:
         with self._stages.timed("read"):
             return self._view.inputs.read(frame)
 
+    def drop(self, window: Window) -> None:
+        """Forgets the full frames of a window that failed, which nobody will ask for."""
+        with self._lock:
+            for frame in window.answered:
+                self._full.pop(frame, None)
+
     def release(self, window: Window) -> None:
         """Drops the frames that no later window needs."""
         for frame in window.needed:

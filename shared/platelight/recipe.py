@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -187,6 +188,17 @@ class Recipe:
         """The same recipe with every relative path made absolute against `base`, the folder of the recipe file."""
         folder = base.absolute()
         return _with_paths(self, lambda text: str(folder / text))
+
+    def relative_to(self, folder: Path) -> Recipe:
+        """The inverse of `resolved`: absolute paths as seen from `folder`; those on another drive stay as they are."""
+
+        def relative(text: str) -> str:
+            try:
+                return Path(os.path.relpath(text, folder)).as_posix() if Path(text).is_absolute() else text
+            except ValueError:  # another drive on Windows
+                return text
+
+        return _with_paths(self, relative)
 
 
 def with_value(recipe: Recipe, key: str, text: str) -> Recipe:

@@ -79,24 +79,33 @@ def codec_noise(shape: torch.Size, rms: float, seed: int) -> torch.Tensor:
     return noise / noise.std() * rms
 
 
-def shifted(x: torch.Tensor, x_px: float = 0.4, y_px: float = 0.3) -> torch.Tensor:
-    """Half a pixel of drift."""
+def shifted(x: torch.Tensor, x_px: float | torch.Tensor = 0.4, y_px: float | torch.Tensor = 0.3) -> torch.Tensor:
+    """Half a pixel of drift, the same everywhere or per pixel (h, w)."""
     height, width = x.shape[1:]
-    rows = (torch.arange(height) + 0.5 + y_px) / height * 2 - 1
+    rows = (torch.arange(height)[:, None] + 0.5 + y_px) / height * 2 - 1
     columns = (torch.arange(width) + 0.5 + x_px) / width * 2 - 1
-    grid = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)], -1)
+    grid = torch.stack([columns.expand(height, width), rows.expand(height, width)], -1)
     return F.grid_sample(x[None], grid[None], mode="bicubic", padding_mode="border", align_corners=False)[0]
+
+
+def shifted_by_parts(x: torch.Tensor) -> torch.Tensor:
+    """A smooth drift of half a pixel (rms) that turns every sixth of the height."""
+    cells = 0.35 * torch.randn(1, 2, 6, 10, generator=torch.Generator().manual_seed(5))
+    field = F.interpolate(cells, size=x.shape[1:], mode="bicubic", align_corners=False)[0]
+    return shifted(x, field[0], field[1])
 
 
 def model_pictures(
     source: torch.Tensor, truth: torch.Tensor, codes_rms: float, drift: str, seed: int, premultiplied: bool
 ) -> Pictures:
     """A model that knows the truth and errs by `codes_rms` (of 255) in its codes, independently in both pictures, and
-    by half a pixel of drift on "relit" or "both"."""
+    by half a pixel of drift on "relit" or "both", or "relit by parts"."""
     shoulder = Shoulder()
     seen, answered = shoulder.encode(source), shoulder.encode(truth)
     if drift in ("relit", "both"):
         answered = shifted(answered)
+    if drift == "relit by parts":
+        answered = shifted_by_parts(answered)
     if drift == "both":
         seen = shifted(seen)
     seen = seen + codec_noise(seen.shape, codes_rms / 255, 2 * seed + 1)

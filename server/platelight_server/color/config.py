@@ -16,6 +16,8 @@ import PyOpenColorIO as Ocio
 
 from platelight.errors import ColorError
 
+OCIO_ERRORS = (Ocio.Exception, Ocio.ExceptionMissingFile)  # the second does not derive from the first
+
 # Names of the interop ids in configs that are too old to carry them as aliases (ACES 1.x configs, older Blender).
 OLDER_NAMES = {
     "lin_rec709_scene": ("Linear Rec.709 (sRGB)", "Linear Rec.709", "lin_srgb", "Utility - Linear - sRGB", "Linear"),
@@ -64,7 +66,7 @@ class Config:
 def _load(source: str, from_user: bool) -> Config:
     try:
         return Config(Ocio.Config.CreateFromFile(source), source, from_user)
-    except Ocio.Exception as error:
+    except OCIO_ERRORS as error:
         raise ColorError(f"{source}: expected an OCIO config, OCIO says: {error}") from None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from platelight.errors import ColorError
 
 from .config import active_config
-from .spaces import Space, from_chromaticities, named
+from .spaces import Space, configs, from_chromaticities, named
 
 
 def identify(path: Path, header: Mapping[str, Any], asked: str = "auto") -> Space:
@@ -33,7 +33,10 @@ def identify(path: Path, header: Mapping[str, Any], asked: str = "auto") -> Spac
     chromaticities = header.get("chromaticities")
     if chromaticities is not None:
         red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y = (float(v) for v in chromaticities)
-        return from_chromaticities((red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y))
+        try:
+            return from_chromaticities((red_x, red_y, green_x, green_y, blue_x, blue_y, white_x, white_y))
+        except ColorError as error:
+            raise ColorError(f"{path}: {error}; name the space in the recipe") from None
     ruled = _from_rules(path)
     if ruled is not None:
         return ruled
@@ -44,8 +47,11 @@ def identify(path: Path, header: Mapping[str, Any], asked: str = "auto") -> Spac
 
 
 def _from_interop(path: Path, interop: str) -> Space:
+    why = "colorInteropID in the header"
     try:
-        return named(interop.removeprefix("ocio:"), "colorInteropID in the header")
+        # Ids of OCIO's own carry its prefix in the configs that know them.
+        known = any(config.find(interop) for config in configs())
+        return named(interop if known else interop.removeprefix("ocio:"), why)
     except ColorError as error:
         raise ColorError(f"{path}: colorInteropID {interop!r} in the header is unknown: {error}") from None
 

@@ -7,6 +7,7 @@ exactly. Plates and backgrounds are scene-referred: display views never come int
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +17,11 @@ import PyOpenColorIO as Ocio
 
 from platelight.errors import ColorError
 
-from .config import OLDER_NAMES, Config, active_config, bundled_config
+from .config import OCIO_ERRORS, OLDER_NAMES, Config, active_config, bundled_config
 
 Chromaticities = tuple[float, float, float, float, float, float, float, float]
 D65 = (0.3127, 0.3290)
+SCENE = Ocio.REFERENCE_SPACE_SCENE
 XYZ = "lin_ciexyzd65_scene"
 BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
@@ -44,16 +46,22 @@ class Space:
 
 def named(name: str, why: str = "named by the recipe") -> Space:
     """The space called `name` in the active config or ours. Raises `ColorError` with the nearest names."""
-    for config in _configs():
+    for config in configs():
         found = config.find(name)
         if found is not None:
             return Space(found, _interop_id(config, found), None, why)
-    known = ", ".join(n for n in active_config().names())
-    raise ColorError(f"colour space {name!r}: expected a name in {active_config().source}, which has {known}")
+    config = active_config()
+    names = config.names()
+    near = get_close_matches(name, names, 5, 0.5) or [n for n in names if config.ocio.isColorSpaceLinear(n, SCENE)][:8]
+    raise ColorError(
+        f"colour space {name!r}: expected one of the {len(names)} names in {config.source}, such as {', '.join(near)}"
+    )
 
 
 def from_chromaticities(values: Chromaticities, why: str = "chromaticities in the header") -> Space:
     """The linear space with these primaries and white: a known one within 0.001, else one of its own."""
+    if not _is_gamut(values):
+        raise ColorError(f"{why}: expected four points that span a gamut, got {' '.join(f'{v:g}' for v in values)}")
     known = OpenEXR.chromaticitiesToColorInteropID(tuple(float(v) for v in values))
     if known:
         return named(str(known), why)
@@ -66,7 +74,7 @@ def is_linear(space: Space) -> bool:
     if space.chromaticities is not None:
         return True
     config, name = _locate(space)
-    return bool(config.ocio.isColorSpaceLinear(name, Ocio.REFERENCE_SPACE_SCENE))
+    return bool(config.ocio.isColorSpaceLinear(name, SCENE))
 
 
 def matrix(source: Space, target: Space) -> np.ndarray:
@@ -77,13 +85,33 @@ def matrix(source: Space, target: Space) -> np.ndarray:
     return np.asarray(np.linalg.inv(to_xyz(target)) @ to_xyz(source))
 
 
-@lru_cache(maxsize=32)
 def to_xyz(space: Space) -> np.ndarray:
     """(3, 3) float64: CIE XYZ with a D65 white from a linear space."""
     if space.chromaticities is not None:
         return _primaries_to_xyz(space.chromaticities)
     apply = _processor(space, named(XYZ)).applyRGB
     return np.array([apply([float(v) for v in row]) for row in np.eye(3)], dtype=np.float64).T
+
+
+def primaries(space: Space) -> Chromaticities:
+    """The chromaticities of a linear space. Of a space from a config they are adapted to a D65 white."""
+    if space.chromaticities is not None:
+        return space.chromaticities
+    rgb = to_xyz(space)
+    white = rgb.sum(1)
+    xy = [float(column[axis] / column.sum()) for column in (*rgb.T, white) for axis in (0, 1)]
+    return (xy[0], xy[1], xy[2], xy[3], xy[4], xy[5], xy[6], xy[7])
+
+
+def _is_gamut(values: Chromaticities) -> bool:
+    """Whether primaries and white make an invertible matrix. Primaries may lie outside the visible, as those of AP0 do."""
+    xy = np.array(values, dtype=np.float64).reshape(4, 2)
+    if not np.isfinite(xy).all() or (xy[:, 1] == 0).any():
+        return False
+    columns = np.stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(1)) / xy[:, 1]])
+    if abs(np.linalg.det(columns[:, :3])) < 1e-6:
+        return False
+    return bool((np.abs(np.linalg.solve(columns[:, :3], columns[:, 3])) > 1e-9).all())
 
 
 def luminance_weights(space: Space) -> tuple[float, float, float]:
@@ -106,7 +134,7 @@ def convert(picture: np.ndarray, source: Space, target: Space) -> np.ndarray:
         mixed = matrix(source, target).astype(np.float32) @ picture.reshape(3, -1).astype(np.float32, copy=False)
         return np.asarray(mixed.reshape(picture.shape))
     middle = named(XYZ) if target.chromaticities is not None else target
-    packed = np.ascontiguousarray(picture.transpose(1, 2, 0), dtype=np.float32)
+    packed = np.array(picture.transpose(1, 2, 0), dtype=np.float32, order="C")  # a copy: OCIO works in place
     start = source
     if source.chromaticities is not None:
         packed = np.ascontiguousarray(packed @ to_xyz(source).T.astype(np.float32))
@@ -117,13 +145,14 @@ def convert(picture: np.ndarray, source: Space, target: Space) -> np.ndarray:
     return np.ascontiguousarray(packed.transpose(2, 0, 1))
 
 
-def _configs() -> tuple[Config, ...]:
+def configs() -> tuple[Config, ...]:
+    """The configs that names are looked up in: the user's, then ours."""
     active = active_config()
     return (active, bundled_config()) if active.from_user else (active,)
 
 
 def _locate(space: Space) -> tuple[Config, str]:
-    for config in _configs():
+    for config in configs():
         found = config.find(space.name) or (config.find(space.interop_id) if space.interop_id else None)
         if found is not None:
             return config, found
@@ -131,11 +160,13 @@ def _locate(space: Space) -> tuple[Config, str]:
 
 
 def _interop_id(config: Config, name: str) -> str | None:
-    return next((interop for interop in OLDER_NAMES if config.find(interop) == name), None)
+    known = next((interop for interop in OLDER_NAMES if config.find(interop) == name), None)
+    stated = getattr(config.ocio.getColorSpace(name), "getInteropID", str)()  # OCIO 2.5 and later
+    return known or str(stated) or None
 
 
 def _same(a: Space, b: Space) -> bool:
-    if a.interop_id or b.interop_id:
+    if a.interop_id and b.interop_id:
         return a.interop_id == b.interop_id
     return (a.name, a.chromaticities) == (b.name, b.chromaticities)
 
@@ -152,7 +183,7 @@ def _cached_processor(config_a: Config, a: str, config_b: Config, b: str) -> Any
             processor = config_a.ocio.getProcessor(a, b)
         else:
             processor = Ocio.Config.GetProcessorFromConfigs(config_a.ocio, a, config_b.ocio, b)
-    except Ocio.Exception as error:
+    except OCIO_ERRORS as error:
         raise ColorError(f"{a} to {b}: OCIO has no way: {error}") from None
     # LOSSLESS: 3e-7 relative against 1e-5 with the default optimisation, at 1.8 times the cost.
     return processor.getOptimizedCPUProcessor(Ocio.BIT_DEPTH_F32, Ocio.BIT_DEPTH_F32, Ocio.OPTIMIZATION_LOSSLESS)

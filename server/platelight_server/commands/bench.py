@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
     parser.add_argument("kind", choices=tuple(KINDS), help=listed)
     parser.add_argument("--size", metavar="WxH", default="1920x1080", help="picture size (default: %(default)s)")
-    parser.add_argument("--frames", metavar="N[,N]", default=None, help="frames; for memory two lengths (default: 24,480)")
+    parser.add_argument(
+        "--frames", metavar="N[,N]", default=None, help="frames; for memory two lengths (default: 24,480)"
+    )
     parser.add_argument("--folder", metavar="DIR", type=Path, help="where files are made (default: a temporary folder)")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder with gt_* shots, score.py beside it")
     parser.add_argument("--matte", default="matte", help="which matte of a ground-truth shot (default: %(default)s)")

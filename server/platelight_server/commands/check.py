@@ -79,7 +79,8 @@ def lines_of(said: dict[str, Any]) -> list[str]:
         cost = said["estimate"]
         lines.append(
             f"estimate {cost['frames']} frames ({cost['range']}) at {said['size'][0]}x{said['size'][1]}, about"
-            f" {cost['seconds']:.0f} s, {cost['memoryBytes'] / 2**30:.1f} GiB of memory, {cost['diskBytes'] / 1e6:.0f} MB of disk"
+            f" {cost['seconds']:.0f} s, {cost['memoryBytes'] / 2**30:.1f} GiB of memory,"
+            f" {cost['diskBytes'] / 1e6:.0f} MB of disk"
         )
     lines.append("ready" if said["ok"] else f"{len(said['errors'])} errors")
     return lines

@@ -9,7 +9,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of completion."""
-    parser.add_argument("shell", choices=SHELLS, help="for bash: eval \"$(platelight completion bash)\"")
+    parser.add_argument("shell", choices=SHELLS, help='for bash: eval "$(platelight completion bash)"')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`platelight demo`: the main job on a small shot that comes with Platelight. Needs no input, weights, GPU or network."""
+"""`platelight demo`: the main job on a small shot that comes along. Needs no input, weights, GPU or network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ SHOT = Path(__file__).resolve().parents[1] / "demo_shot"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of demo."""
-    parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo_out"), help="folder of the result (default: %(default)s)")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("demo_out"), help="folder of the result (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -48,6 +50,7 @@ def _next(out: Path, sheet: Path) -> list[str]:
         "",
         "try next:",
         f"  platelight info {folder}/demo.1001.exr",
-        f"  platelight relight {shot}/recipe.toml --out {folder}_brighter --set look.exposure=0.5 --set look.strength=0.8",
-        "  platelight relight --plate 'plates/sh.####.exr' --matte 'mattes/sh.####.exr' --background bg.exr --out out --name sh010",
+        f"  platelight relight {shot}/recipe.toml --out {folder}_brighter --set look.exposure=0.5",
+        "  platelight relight --plate 'plates/sh.####.exr' --matte 'mattes/sh.####.exr' \\",
+        "      --background bg.exr --out out --name sh010",
     ]

@@ -24,8 +24,14 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for one in found:
         print(f"{one.name}: {one.summary}")
-        print(f"  backgrounds: {', '.join(one.backgrounds)}; sees {one.window_frames} frames at {one.model_height} lines")
-        uses = [word for word, used in (("probes", one.uses_probes), ("lights", one.uses_lights), ("camera", one.uses_camera)) if used]
+        print(
+            f"  backgrounds: {', '.join(one.backgrounds)}; sees {one.window_frames} frames at {one.model_height} lines"
+        )
+        uses = [
+            word
+            for word, used in (("probes", one.uses_probes), ("lights", one.uses_lights), ("camera", one.uses_camera))
+            if used
+        ]
         print(f"  uses: {', '.join(uses) or 'plate and matte alone'}")
         for licence in one.licences:
             allowed = "commercial use allowed" if licence.commercial else "NO commercial use, opt-in"

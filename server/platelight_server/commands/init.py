@@ -7,13 +7,15 @@ from pathlib import Path
 
 from platelight.errors import OutputError
 
-from .recipe_flags import add_recipe_arguments, recipe_from, relative_to_folder
+from .recipe_flags import add_recipe_arguments, recipe_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of init."""
     add_recipe_arguments(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the recipe here; its paths become relative")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the recipe here; its paths become relative"
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.add_argument("--bare", action="store_true", help="leave the explanations out")
 
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.output.exists() and not args.force:
         raise OutputError(f"{args.output}: exists already; choose another name or add --force")
-    text = relative_to_folder(recipe, base, args.output.absolute().parent).to_toml(comments=not args.bare)
+    text = recipe.resolved(base).relative_to(args.output.absolute().parent).to_toml(comments=not args.bare)
     try:
         args.output.write_text(text, encoding="utf-8")
     except OSError as error:

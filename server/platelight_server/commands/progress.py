@@ -1,4 +1,4 @@
-"""Progress of a job on stderr: a live bar with rate and ETA on a terminal, a line per frame elsewhere, or JSON lines."""
+"""Progress of a job: a live bar with rate and ETA on a terminal, a line per frame elsewhere, or JSON lines."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def _lines() -> Report:
         if event.kind == "done":
             rate = event.done / max(time.monotonic() - started, 1e-9)
             left = (event.total - event.done) / rate
-            print(f"frame {event.frame}: {event.done} of {event.total}, {rate:.2f} fps, {left:.0f} s left", file=sys.stderr)
+            print(
+                f"frame {event.frame}: {event.done} of {event.total}, {rate:.2f} fps, {left:.0f} s left",
+                file=sys.stderr,
+            )
         elif event.kind == "failed":
             print(f"frame {event.frame} failed: {event.message}", file=sys.stderr)
 

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from platelight.errors import RecipeError
 from platelight.frames import FrameRange, SequencePath
-from platelight.recipe import Background, CameraSource, EngineChoice, Ground, Matte, NormalSource, Output, Plate, Probe, Recipe
-from platelight.recipe import with_value
+from platelight.recipe import (
+    Background,
+    CameraSource,
+    EngineChoice,
+    Ground,
+    Matte,
+    NormalSource,
+    Output,
+    Plate,
+    Probe,
+    Recipe,
+    with_value,
+)
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,14 +33,18 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     shot.add_argument("--matte", metavar="PATTERN", help="matte sequence or still; 'plate' takes the plate's alpha")
     shot.add_argument("--background", metavar="PATTERN", help="new background: a still, a sequence or a folder")
     shot.add_argument("--background-colorspace", metavar="NAME", help="its colour space, where the header does not say")
-    shot.add_argument("--frames", metavar="RANGE", help="1001-1048, 1-100x2, 1,5,9; of a recipe file: the part to render")
+    shot.add_argument(
+        "--frames", metavar="RANGE", help="1001-1048, 1-100x2, 1,5,9; of a recipe file: the part to render"
+    )
     shot.add_argument("--name", help="name of the job and of its files")
     light = parser.add_argument_group("light")
     light.add_argument("--probe-background", metavar="PATTERN", help="lat-long HDRI of the new scene's light")
     light.add_argument("--probe-plate", metavar="PATTERN", help="lat-long HDRI of the light the plate was filmed in")
     light.add_argument("--normal", metavar="PATTERN", help="normals of the foreground, camera space")
     light.add_argument("--camera", metavar="FILE", help="solved camera: Nuke .chan or camera JSON")
-    light.add_argument("--ground", metavar="Y", type=float, help="height of the ground in the camera's world, for shadows")
+    light.add_argument(
+        "--ground", metavar="Y", type=float, help="height of the ground in the camera's world, for shadows"
+    )
     parser.add_argument("--engine", metavar="NAME", help="which engine relights (see: platelight engines)")
     parser.add_argument("--out", metavar="DIR", help="folder of the result")
     parser.add_argument(
@@ -62,25 +76,6 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, Path, FrameRange | No
             raise RecipeError("--set", "KEY=VALUE", repr(assignment))
         recipe = with_value(recipe, key.strip(), text.strip())
     return recipe, base, only
-
-
-def relative_to_folder(recipe: Recipe, base: Path, folder: Path) -> Recipe:
-    """The recipe with its paths as seen from `folder`, where its file will lie."""
-    document = recipe.resolved(base).to_dict()
-    return Recipe.from_dict(_relative(document, folder.absolute()))
-
-
-def _relative(value: Any, folder: Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _relative(inner, folder) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_relative(inner, folder) for inner in value]
-    if isinstance(value, str) and os.path.isabs(value):
-        try:
-            return Path(os.path.relpath(value, folder)).as_posix()
-        except ValueError:  # another drive on Windows
-            return value
-    return value
 
 
 def _bare_recipe(args: argparse.Namespace) -> Recipe:
@@ -142,5 +137,14 @@ def _with_flags(recipe: Recipe, args: argparse.Namespace) -> Recipe:
 
 
 def _paths(args: argparse.Namespace) -> tuple[bool, ...]:
-    given = (args.plate, args.matte, args.background, args.probe_background, args.probe_plate, args.normal, args.camera, args.out)
+    given = (
+        args.plate,
+        args.matte,
+        args.background,
+        args.probe_background,
+        args.probe_plate,
+        args.normal,
+        args.camera,
+        args.out,
+    )
     return tuple(value is not None for value in given)

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--force", action="store_true", help="render frames that are current as well")
     parser.add_argument("--device", default="cpu", help="torch device of the engine (default: cpu)")
-    parser.add_argument("--workers", type=int, metavar="N", help="frames finished at once (default: the number of cores)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="frames finished at once (default: the number of cores)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -102,5 +104,3 @@ class _Stop:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
         print("stopping after the frames that are being written; once more to stop at once", file=sys.stderr)
-
-

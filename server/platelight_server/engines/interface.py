@@ -176,7 +176,7 @@ class Notes:
 
 
 class Engine(ABC):
-    """An engine for one shot. Constructed per job; `prepare` once, then `relight` per window, in any order of windows."""
+    """An engine for one shot, constructed per job: `prepare` once, then `relight` per window, in any order."""
 
     capabilities: ClassVar[Capabilities]
 

@@ -44,7 +44,9 @@ def checked_options(capabilities: Capabilities, options: Mapping[str, Any]) -> d
     for name in options:
         if name not in known:
             listed = ", ".join(known) or "none"
-            raise RecipeError(f"engine.options.{name}", f"an option of {capabilities.name} ({listed})", "an unknown key")
+            raise RecipeError(
+                f"engine.options.{name}", f"an option of {capabilities.name} ({listed})", "an unknown key"
+            )
     return {name: _checked(option, options.get(name, option.default)) for name, option in known.items()}
 
 
@@ -53,18 +55,31 @@ def _checked(option: Option, value: Any) -> Any:
     if value is None or value == option.default:
         return value
     kinds: dict[str, tuple[type, ...]] = {
-        "float": (int, float), "int": (int,), "bool": (bool,), "choice": (str,), "text": (str,), "floats": (list, tuple),
-    }  # fmt: skip
+        "float": (int, float),
+        "int": (int,),
+        "bool": (bool,),
+        "choice": (str,),
+        "text": (str,),
+        "floats": (list, tuple),
+    }
     if not isinstance(value, kinds[option.kind]) or (isinstance(value, bool) and option.kind != "bool"):
         raise RecipeError(path, option.kind, repr(value))
     if option.choices and value not in option.choices:
         raise RecipeError(path, f"one of {', '.join(option.choices)}", repr(value))
-    for number in value if option.kind == "floats" else [value] if option.kind in ("float", "int") else []:
+    for number in _numbers(option, value):
         if isinstance(number, bool) or not isinstance(number, (int, float)):
             raise RecipeError(path, "a list of numbers", repr(value))
         if not (_low(option) <= number <= _high(option)):
-            raise RecipeError(path, f"{_low(option)} to {_high(option)}{option.unit and ' ' + option.unit}", repr(number))
+            raise RecipeError(
+                path, f"{_low(option)} to {_high(option)}{option.unit and ' ' + option.unit}", repr(number)
+            )
     return value
+
+
+def _numbers(option: Option, value: Any) -> list[Any]:
+    if option.kind == "floats":
+        return list(value)
+    return [value] if option.kind in ("float", "int") else []
 
 
 def _low(option: Option) -> float:

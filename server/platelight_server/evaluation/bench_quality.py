@@ -15,14 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from platelight.errors import FrameError
-from platelight.recipe import Background, CameraSource, Matte, Output, Plate, Probe, Recipe
 from platelight.frames import FrameRange, SequencePath
+from platelight.recipe import Background, CameraSource, Matte, Output, Plate, Probe, Recipe
 
 from .. import job
 from ..check import check
 
 GRADES = ("P0", "P1", "P2")
-METRICS = ("ev_fg", "psnr_disp_fg", "si_psnr_disp_fg", "relight_corr", "psnr_disp_edge", "psnr_disp_full", "flicker_mEV", "warp_ratio")
+METRICS = (
+    "ev_fg",
+    "psnr_disp_fg",
+    "si_psnr_disp_fg",
+    "relight_corr",
+    "psnr_disp_edge",
+    "psnr_disp_full",
+    "flicker_mEV",
+    "warp_ratio",
+)
 
 
 def measure_quality(data: Path, work: Path, matte: str = "matte", settings: Sequence[str] = ()) -> list[dict[str, Any]]:

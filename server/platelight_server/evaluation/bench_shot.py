@@ -47,7 +47,9 @@ def _drawn(number: int, width: int, height: int) -> tuple[np.ndarray, np.ndarray
     rng = np.random.default_rng(number)
     coarse = rng.random((3, 34, 60), dtype=np.float32) ** 2
     smooth = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_CUBIC) for plane in coarse])
-    fine = np.stack([cv2.resize(rng.random((height // 4, width // 4), dtype=np.float32), (width, height)) for _ in range(3)])
+    fine = np.stack(
+        [cv2.resize(rng.random((height // 4, width // 4), dtype=np.float32), (width, height)) for _ in range(3)]
+    )
     grain = rng.standard_normal((3, height, width), dtype=np.float32) * 0.02
     spark = (rng.random((height, width), dtype=np.float32) > 0.9999) * np.float32(12)
     plate = smooth * (0.6 + 0.4 * fine) * (1 + grain) + spark

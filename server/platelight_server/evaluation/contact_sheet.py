@@ -21,7 +21,9 @@ def sheet_png(checked: Checked, frames: int = 3, tile_width: int = 292) -> bytes
     height = max((pixels.shape[0] for one in rows for _, pixels in one), default=0) + 34
     width = 2 * MARGIN + max(sum(pixels.shape[1] + 12 for _, pixels in one) for one in rows) - 12
     sheet, pen = pictures.page(width, 84 + height * len(rows))
-    pen.text((MARGIN, 24), f"{checked.recipe.output_name}: {checked.recipe.engine.name}", pictures.INK, pictures.font(26))
+    pen.text(
+        (MARGIN, 24), f"{checked.recipe.output_name}: {checked.recipe.engine.name}", pictures.INK, pictures.font(26)
+    )
     for number, one in enumerate(rows):
         pictures.tiles(sheet, pen, 76 + number * height, MARGIN, one)
     return pictures.png(sheet)
@@ -37,7 +39,11 @@ def row(checked: Checked, frame: int, columns: tuple[str, ...], tile_width: int)
     outputs = {
         "composite": (files.main, ("R", "G", "B"), f"composite {frame}"),
         "relit": (files.main, ("relit.R", "relit.G", "relit.B"), "relit"),
-        "gain": (files.aux, ("gain.X", "gain.Y", "gain.Z"), f"gain, grey = 0, white = +{pictures.GAIN_SPAN_STOPS:g} stops"),
+        "gain": (
+            files.aux,
+            ("gain.X", "gain.Y", "gain.Z"),
+            f"gain, grey = 0, white = +{pictures.GAIN_SPAN_STOPS:g} stops",
+        ),
     }
     full = inputs.read(frame) if set(columns) - set(outputs) else None
     found = []

@@ -19,7 +19,7 @@ def frame_proof(full: FullFrame, layers: Layers, channels: Mapping[str, np.ndarr
 
     outside     largest difference between the composite and what lies behind it (the plate where it is kept) where the
                 matte is 0 and no shadow falls, linear; `None` where the composite is not delivered
-    before, after  mean colour of the foreground before and after, linear, unpremultiplied; `None` where it is not delivered
+    before, after  mean colour of the foreground before and after, linear, unpremultiplied; `None` where not delivered
     """
     return {
         "outside": _outside(full, channels),
@@ -36,17 +36,28 @@ def frame_proof(full: FullFrame, layers: Layers, channels: Mapping[str, np.ndarr
 def _outside(full: FullFrame, channels: Mapping[str, np.ndarray]) -> float | None:
     if "R" not in channels:
         return None
-    outside = full.matte[0] <= 0
+    outside = _is_zero(full.matte[0])
     if "shadow.V" in channels:
         outside &= channels["shadow.V"] == 1
     behind = full.plate if full.background is None else full.background
     largest = 0.0
     for plane, name in zip(behind, "RGB", strict=True):
-        expected = plane.astype(np.float16) if plane.dtype != np.float16 else plane
-        differs = (channels[name].astype(np.float16, copy=False) != expected) & outside
+        expected = np.clip(plane, -65504, 65504).astype(np.float16) if plane.dtype != np.float16 else plane
+        differs = _differ(channels[name], expected) & outside
         if differs.any():
             largest = max(largest, float(np.abs(channels[name][differs].astype(np.float64) - expected[differs]).max()))
     return largest
+
+
+def _is_zero(plane: np.ndarray) -> np.ndarray:
+    """True where a matte is 0. Half is compared as bits: numpy's own comparison of half is ten times slower."""
+    return (plane.view(np.uint16) & 0x7FFF) == 0 if plane.dtype == np.float16 else plane <= 0
+
+
+def _differ(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    if a.dtype == b.dtype == np.float16:
+        return np.asarray(a.view(np.uint16) != b.view(np.uint16))
+    return np.asarray(a.astype(np.float16) != b.astype(np.float16))
 
 
 def _mean(channels: Mapping[str, np.ndarray], layer: str) -> list[float] | None:

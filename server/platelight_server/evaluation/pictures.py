@@ -19,7 +19,9 @@ GAIN_SPAN_STOPS = 3.0
 def to_display(picture: np.ndarray, space: Space, width: int, height: int) -> np.ndarray:
     """(3, H, W) scene-linear in `space` -> (height, width, 3) uint8 sRGB, clipped at 1."""
     small = np.nan_to_num(resize(picture.astype(np.float32), height, width), posinf=65504.0, neginf=-65504.0)
-    encoded = convert(np.clip(convert(small, space, named("lin_rec709_scene")), 0, 1), named("lin_rec709_scene"), named("sRGB"))
+    encoded = convert(
+        np.clip(convert(small, space, named("lin_rec709_scene")), 0, 1), named("lin_rec709_scene"), named("sRGB")
+    )
     return _bytes(encoded)
 
 
@@ -45,7 +47,12 @@ def page(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 
 def tiles(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, top: int, left: int, pictures: Sequence[tuple[str, np.ndarray]], gap: int = 12
+    sheet: Image.Image,
+    pen: ImageDraw.ImageDraw,
+    top: int,
+    left: int,
+    pictures: Sequence[tuple[str, np.ndarray]],
+    gap: int = 12,
 ) -> int:
     """A row of pictures with captions under them; returns where the next row may begin."""
     bottom, x = top, left
@@ -74,7 +81,10 @@ def curve(
     low, high = (low - 0.05, high + 0.05) if high - low < 0.1 else (low, high)
     for number, (name, line, ink) in enumerate(series):
         across = (right - left - 8) / max(1, len(line) - 1)
-        points = [(left + 4 + i * across, bottom - 4 - (v - low) / (high - low) * (bottom - top - 8)) for i, v in enumerate(line)]
+        points = [
+            (left + 4 + i * across, bottom - 4 - (v - low) / (high - low) * (bottom - top - 8))
+            for i, v in enumerate(line)
+        ]
         if len(points) > 1:
             pen.line(points, ink, 2)
         pen.text((left + 8 + number * 110, bottom + 3), name, ink, font(12))

@@ -1,9 +1,9 @@
 """The proof of a job: what was measured about all its frames, as `NAME.proof.json` and a one-page `NAME.proof.png`.
 
 Frames state their own measures in their headers, so the proof of a resumed or chunked job covers every frame on disk.
-Flicker is the standard deviation of the frame-to-frame change of log2 of the foreground's mean colour, in thousandths of
-a stop, before and after. A seam is judged where windows join: the step of that curve's change there, against the other
-steps.
+Flicker is the standard deviation of the frame-to-frame change of log2 of the foreground's mean colour, in thousandths
+of a stop, before and after. A seam is judged where windows join: the step of that curve's change there, against the
+other steps.
 """
 
 from __future__ import annotations

@@ -22,7 +22,12 @@ def sheet_png(checked: Checked, proof: Mapping[str, Any], frames: Mapping[int, M
     row_height = max((pixels.shape[0] for one in rows for _, pixels in one), default=0) + 34
     sheet, pen = pictures.page(WIDTH, 92 + row_height * len(rows) + 470)
     pen.text((MARGIN, 20), f"{proof['name']}: proof", pictures.INK, pictures.font(26))
-    pen.text((MARGIN, 56), f"recipe {proof['recipeHash'][:12]}, platelight {proof['version']}", pictures.FAINT, pictures.font(14))
+    pen.text(
+        (MARGIN, 56),
+        f"recipe {proof['recipeHash'][:12]}, platelight {proof['version']}",
+        pictures.FAINT,
+        pictures.font(14),
+    )
     top = 92
     for one in rows:
         pictures.tiles(sheet, pen, top, MARGIN, one)
@@ -42,7 +47,9 @@ def _curves(pen: Any, frames: Mapping[int, Mapping[str, Any]], top: int) -> None
 
     half = (WIDTH - 3 * MARGIN) // 2
     box = (MARGIN, top, MARGIN + half, top + 130)
-    pictures.curve(pen, box, "mean foreground, log2", [("before", stops("before"), BEFORE), ("after", stops("after"), AFTER)])
+    pictures.curve(
+        pen, box, "mean foreground, log2", [("before", stops("before"), BEFORE), ("after", stops("after"), AFTER)]
+    )
     change = [b - a for a, b in zip(stops("before"), stops("after"), strict=True)]
     box = (2 * MARGIN + half, top, WIDTH - MARGIN, top + 130)
     pictures.curve(pen, box, "change of light, stops", [("after - before", change, AFTER)])
@@ -58,14 +65,16 @@ def _figures(proof: Mapping[str, Any]) -> list[str]:
     return [
         f"frames on disk: {proof['framesOnDisk']} of {proof['frames']}, failed: {len(proof['framesFailed'])}",
         f"difference outside the matte: {said(proof['outsideDifference'])} (background {proof['background']})",
-        f"flicker before: {said(proof['flickerBeforeMilliStops'], ' mEV')}, after: {said(proof['flickerAfterMilliStops'], ' mEV')}",
+        f"flicker before: {said(proof['flickerBeforeMilliStops'], ' mEV')},"
+        f" after: {said(proof['flickerAfterMilliStops'], ' mEV')}",
         f"seam step at window joins: {said(proof['seamStepMilliStops'], ' mEV')}",
         f"foreground's mean light: {said(proof['exposureChangeStops'], ' stops')}",
         f"largest gain: {proof['largestGainStops']} stops, largest fill: {proof['largestFill']}",
-        f"clipped values: {proof['clippedValues']}, not finite: {proof['nonfiniteValues']}, repaired in the plate: {proof['repairedPlateValues']}",
+        f"clipped values: {proof['clippedValues']}, not finite: {proof['nonfiniteValues']},"
+        f" repaired in the plate: {proof['repairedPlateValues']}",
         f"colour space: {proof['colorspace']}",
         f"engine: {proof['engine']} {proof['engineVersion']}; {licences}",
         *(f"{key}: {value}" for key, value in list(proof["notes"].items())[:5]),
         f"CPU seconds: {seconds}" if seconds else "CPU seconds: nothing was rendered",
-        f"wall {proof['wallSeconds']:.1f} s, peak memory {'unknown' if memory is None else f'{memory / 2**20:.0f} MiB'}",
+        f"wall {proof['wallSeconds']:.1f} s, peak memory {said(memory and memory >> 20, ' MiB')}",
     ]

@@ -32,3 +32,15 @@ def repaired(x: torch.Tensor, repairs: Repairs | None = None) -> torch.Tensor:
         repairs.nonfinite += int((~finite).sum())
         repairs.clipped += int((finite & (x.abs() > HALF_MAX)).sum())
     return torch.nan_to_num(x, nan=0.0, posinf=HALF_MAX, neginf=-HALF_MAX).clamp(-HALF_MAX, HALF_MAX)
+
+
+def sound(x: torch.Tensor, repairs: Repairs | None = None) -> torch.Tensor:
+    """`repaired` for a picture as read, half or float32: half is looked at as bits, which is several times faster."""
+    if x.dtype != torch.float16:
+        return repaired(x.float(), repairs)
+    magnitude = x.contiguous().view(torch.int16) & 0x7FFF
+    if magnitude.numel() == 0 or int(magnitude.amax()) < 0x7C00:  # the exponent of Inf and NaN
+        return x
+    if repairs is not None:
+        repairs.nonfinite += int((magnitude >= 0x7C00).sum())
+    return torch.nan_to_num(x, nan=0.0, posinf=HALF_MAX, neginf=-HALF_MAX)

@@ -12,17 +12,17 @@ The composite's alpha is 1 everywhere: a composite covers the frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from platelight_server.engines.interface import LightChange
 from platelight_server.finish.change import GAIN_LIMIT_STOPS
 from platelight_server.finish.edges import TILE, SoftEdges, split_edges
-from platelight_server.finish.half import HALF_MAX, Repairs, repaired
-from platelight_server.finish.planes import ALL_LAYERS, LAYERS, EdgeLook, Extras, Layers
+from platelight_server.finish.half import HALF_MAX, Repairs, repaired, sound
+from platelight_server.finish.planes import ALL_LAYERS, COLOUR, LAYERS, EdgeLook, Extras, Layers
 from platelight_server.finish.spill import suppress_spill
 from platelight_server.finish.upsample import Enlarged
 from platelight_server.finish.wrap import wrap_fill
@@ -42,6 +42,7 @@ def finish_frame(
     edges: EdgeLook | None = None,
     extras: Extras | None = None,
     wanted: frozenset[str] = ALL_LAYERS,
+    kind: torch.dtype = torch.float16,
 ) -> Layers:
     """Applies `change` to the untouched plate and returns the layers `wanted` (names of `LAYERS`).
 
@@ -50,6 +51,7 @@ def finish_frame(
     background  (3, H, W) same space as the plate; `None` keeps the plate's, then `background` is what edges say of it
     change      at model size, unpremultiplied
     shadow      (1, h, w) at any size, 1 = none, multiplies the background, the plate's own too
+    kind        of the planes: torch.float16 or torch.float32
     """
     unknown = wanted - ALL_LAYERS
     if unknown:
@@ -61,19 +63,27 @@ def finish_frame(
             f"finish: expected matte (1, {height}, {width}) and background (3, {height}, {width}), "
             f"got {tuple(matte.shape)} and {found}"
         )
-    return _Frame(plate, matte, background, change, shadow, edges or EdgeLook(), extras or Extras(), wanted).finish()
+    return _Frame(
+        plate, matte, background, change, shadow, edges or EdgeLook(), extras or Extras(), wanted, kind
+    ).finish()
 
 
 @dataclass(frozen=True)
 class _Strip:
-    """One strip's float32 pixels: rows first..end, all (C, n, W)."""
+    """One strip's float32 pixels: rows first..end, columns left..right (where there is matte), all (C, n, m)."""
 
     first: int
     end: int
+    left: int
+    right: int
     plate: torch.Tensor
     alpha: torch.Tensor
     foreground: torch.Tensor
     background: torch.Tensor | None
+
+    def of(self, layer: torch.Tensor) -> torch.Tensor:
+        """This strip's part of a whole layer."""
+        return layer[:, self.first : self.end, self.left : self.right]
 
 
 class _Frame:
@@ -89,18 +99,20 @@ class _Frame:
         edges: EdgeLook,
         extras: Extras,
         wanted: frozenset[str],
+        kind: torch.dtype,
     ) -> None:
-        # The delivered alpha is half: everything is computed with what is delivered, or a bright background behind
-        # a nearly opaque edge would show the difference.
-        matte = torch.nan_to_num(matte).clamp(0, 1).half()
-        self.plate, self.matte, self.background, self.look = plate, matte, background, edges
+        self.repairs, self.look, self.kind = Repairs(), edges, kind
+        # Everything is computed with the alpha that is delivered, or a bright background behind a nearly opaque edge
+        # would show the difference.
+        self.matte = sound(matte).clamp(0, 1).to(kind)
+        self.plate = sound(plate, self.repairs)
+        self.background = None if background is None else sound(background, self.repairs)
         self.height, self.width = plate.shape[-2:]
-        self.repairs = Repairs()
-        self.soft: SoftEdges | None = split_edges(plate, matte) if edges.edge == "clean" else None
+        self.soft: SoftEdges | None = split_edges(self.plate, self.matte) if edges.edge == "clean" else None
         fill = change.fill
-        if edges.light_wrap > 0 and background is not None:
-            fill = fill + edges.light_wrap * wrap_fill(background, matte, (fill.shape[1], fill.shape[2]))
-        inside = F.interpolate(matte[None].float(), (fill.shape[1], fill.shape[2]), mode="area")[0] > 0
+        if edges.light_wrap > 0 and self.background is not None:
+            fill = fill + edges.light_wrap * wrap_fill(self.background, self.matte, (fill.shape[1], fill.shape[2]))
+        inside = F.interpolate(self.matte[None].float(), (fill.shape[1], fill.shape[2]), mode="area")[0] > 0
         self.largest_gain, self.largest_fill = _largest(change.gain, inside), _largest(fill, inside)
         self.gain = self._enlarged(torch.nan_to_num(change.gain, nan=0.0), keep_means=True)
         self.fill = self._enlarged(torch.nan_to_num(fill, nan=0.0, posinf=HALF_MAX), keep_means=True)
@@ -115,91 +127,129 @@ class _Frame:
         }
         self.plain = {k: self._enlarged(x) for k, x in plain.items() if x is not None and k in wanted}
         absent = {k for k, x in plain.items() if x is None}
-        self.out = {
-            name: torch.empty(
-                len(LAYERS[name]), self.height, self.width, dtype=torch.float32 if name == "depth" else torch.float16
-            )
-            for name in LAYERS
-            if name in wanted - absent
-        }
+        self.out = {name: self._blank(name) for name in LAYERS if name in wanted - absent}
 
     def _enlarged(self, x: torch.Tensor, keep_means: bool = False) -> Enlarged:
         return Enlarged(x.float(), self.height, self.width, keep_means=keep_means)
 
-    def finish(self) -> Layers:
-        for strip in self._strips():
-            relit, added = self._relit(strip)
-            self._composite(strip, relit, added)
-            self._put("foreground", strip, repaired(strip.foreground, self.repairs), strip.alpha)
-            self._put("alpha", strip, strip.alpha)
-            for name, enlarged in self.plain.items():
-                self._put(name, strip, _plain(name, enlarged.rows(strip.first, strip.end)))
-        planes = {channel: layer[i] for name, layer in self.out.items() for i, channel in enumerate(LAYERS[name])}
-        return Layers(planes, self.repairs.nonfinite, self.repairs.clipped, self.largest_gain, self.largest_fill)
+    def _blank(self, name: str) -> torch.Tensor:
+        """A layer's colour planes as they are where there is no matte: what lies behind, or nothing."""
+        behind = self.plate if self.background is None else self.background
+        if name == "composite":
+            return behind.to(self.kind, copy=True)
+        if name == "background":  # a new one is delivered as it came
+            return behind.to(self.kind, copy=self.background is None)
+        shape = (len(COLOUR[name]), self.height, self.width)
+        if name == "shadow":
+            return torch.ones(shape, dtype=self.kind)
+        # numpy takes zeroed pages from the system, torch writes the zeros: 0.1 s a frame at 4K.
+        single = name == "depth" or self.kind == torch.float32
+        return torch.from_numpy(np.zeros(shape, np.float32 if single else np.float16))
 
-    def _strips(self) -> Iterator[_Strip]:
+    def finish(self) -> Layers:
         for first in range(0, self.height, STRIP_ROWS):
             end = min(self.height, first + STRIP_ROWS)
-            plate = repaired(self.plate[:, first:end].float(), self.repairs)
-            alpha = self.matte[:, first:end].float()
-            if self.background is None:
-                colours, background = self._kept(plate, first, end)
-            else:
-                colours, background = self._tiled(plate, first, end), self.background[:, first:end].float()
-                background = repaired(background, self.repairs)
-                if self.look.screen is not None and self.look.spill > 0:
-                    colours = suppress_spill(colours, alpha, self.look.screen, self.look.spill)
-            yield _Strip(first, end, plate, alpha, colours * alpha, background)
+            gain = self._gain_rows(first, end)
+            for name, enlarged in self.plain.items():
+                self.out[name][:, first:end].copy_(_plain(name, enlarged.rows(first, end)))
+            left, right = self._columns(first, end)
+            if left < right:
+                strip = self._strip(first, end, left, right)
+                relit, added = self._relit(strip, gain)
+                self._composite(strip, relit, added)
+        return Layers(
+            self._planes(), self.repairs.nonfinite, self.repairs.clipped, self.largest_gain, self.largest_fill
+        )
 
-    def _tiled(self, plate: torch.Tensor, first: int, end: int) -> torch.Tensor:
-        """Foreground colours: the plate, and the estimate where the matte is soft."""
-        tiles = self.soft.tiles(first, end) if self.soft else []
-        return self._laid(plate, tiles, self.soft.foreground, end - first) if self.soft and tiles else plate
+    def _planes(self) -> dict[str, torch.Tensor]:
+        """Every delivered channel. The alphas are one plane, and so are planes of one value."""
+        planes = {}
+        for name, layer in self.out.items():
+            planes.update(zip(COLOUR[name], layer, strict=True))
+            if name in ("relit", "foreground"):
+                planes[f"{name}.A"] = self.matte[0]
+        if "alpha" in self.out:
+            planes["alpha.A"] = self.matte[0]
+        if "composite" in self.out:
+            planes["A"] = torch.ones(self.height, self.width, dtype=self.kind)
+        return planes
 
-    def _kept(self, plate: torch.Tensor, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Foreground colours and the plate's own background; the latter is guessed where the matte hides it."""
-        colours = self._tiled(plate, first, end)
+    def _gain_rows(self, first: int, end: int) -> torch.Tensor | None:
+        """The delivered gain of a strip, all columns; `None` where nothing changes."""
+        if not self.fill.is_zero and "fill" in self.out:
+            self.out["fill"][:, first:end].copy_(self._fill_rows(first, end))
+        if self.gain.is_zero:
+            return None
+        gain = self.gain.rows(first, end).clamp_(-GAIN_LIMIT_STOPS, GAIN_LIMIT_STOPS).to(self.kind)
+        if "gain" in self.out:
+            self.out["gain"][:, first:end].copy_(gain)
+        return gain
+
+    def _fill_rows(self, first: int, end: int) -> torch.Tensor:
+        return repaired(self.fill.rows(first, end).clamp_min_(0), self.repairs)
+
+    def _columns(self, first: int, end: int) -> tuple[int, int]:
+        """Where the strip has matte, or everywhere under a shadow."""
+        if self.shadow is not None:
+            return 0, self.width
+        held = self.matte[0, first:end].amax(0).nonzero()
+        return (int(held[0]), int(held[-1]) + 1) if len(held) else (0, 0)
+
+    def _strip(self, first: int, end: int, left: int, right: int) -> _Strip:
+        part = (slice(None), slice(first, end), slice(left, right))
+        plate, alpha = self.plate[part].float(), self.matte[part].float()
+        tiles = [] if self.soft is None else self.soft.tiles(first, end)
+        colours = plate if self.soft is None else self._laid(plate, tiles, self.soft.foreground, left)
+        if self.background is None:
+            background = self._kept(plate, alpha, first, end, left, right)
+        else:
+            background = self.background[part].float()
+            if self.look.screen is not None and self.look.spill > 0:
+                colours = suppress_spill(colours, alpha, self.look.screen, self.look.spill)
+        return _Strip(first, end, left, right, plate, alpha, colours * alpha, background)
+
+    def _kept(
+        self, plate: torch.Tensor, alpha: torch.Tensor, first: int, end: int, left: int, right: int
+    ) -> torch.Tensor | None:
+        """The plate's own background in a strip; guessed where the matte hides it."""
         if "background" not in self.out and self.shadow is None:
-            return colours, None
+            return None
         if self.soft is None or self.behind is None:
-            return colours, plate
-        hidden = self.matte[:, first:end] >= 1
-        background = torch.where(hidden, self.behind.rows(first, end), plate) if bool(hidden.any()) else plate
-        tiles = self.soft.tiles(first, end)
-        return colours, self._laid(background, tiles, self.soft.background, end - first)
+            return plate
+        background = torch.where(alpha >= 1, self.behind.rows(first, end)[:, :, left:right], plate)
+        return self._laid(background, self.soft.tiles(first, end), self.soft.background, left)
 
-    def _laid(self, under: torch.Tensor, tiles: list[int], colours: torch.Tensor, rows: int) -> torch.Tensor:
+    def _laid(self, under: torch.Tensor, tiles: list[int], colours: torch.Tensor, left: int) -> torch.Tensor:
+        """`under` with the tiles' colours in their places; a tile may reach out of the strip's columns."""
         if not tiles or self.soft is None:
             return under
         laid = under.clone()
         for i in tiles:
-            column = self.soft.columns[i]
-            part = laid[:, :, column : column + TILE]
-            part.copy_(colours[i][:, :rows, : part.shape[2]])
+            start = max(0, self.soft.columns[i] - left)
+            skipped = max(0, left - self.soft.columns[i])
+            part = laid[:, :, start : self.soft.columns[i] - left + TILE]
+            part.copy_(colours[i][:, : part.shape[1], skipped : skipped + part.shape[2]])
         return laid
 
-    def _relit(self, strip: _Strip) -> tuple[torch.Tensor, torch.Tensor | None]:
+    def _relit(self, strip: _Strip, gain: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The relit foreground, premultiplied, and what it adds to the foreground; `None` where that is nothing."""
-        gain = fill = added = None
-        if not self.gain.is_zero:
-            rows = self.gain.rows(strip.first, strip.end).clamp_(-GAIN_LIMIT_STOPS, GAIN_LIMIT_STOPS)
-            gain = rows.half()
-            # The factor is taken from the delivered half, or a compositor's multiply would differ by two roundings.
-            added = strip.foreground * torch.exp2(gain.float()).sub_(1)
+        added = None
+        if gain is not None:
+            # The factor is taken from the delivered gain, or a compositor's multiply would differ by two roundings.
+            added = strip.foreground * torch.exp2(gain[:, :, strip.left : strip.right].float()).sub_(1)
         if not self.fill.is_zero:
-            fill = repaired(self.fill.rows(strip.first, strip.end).clamp_min_(0), self.repairs)
-            light = strip.alpha * fill
+            light = strip.alpha * self._fill_rows(strip.first, strip.end)[:, :, strip.left : strip.right]
             added = light if added is None else added.add_(light)
-        self._put("gain", strip, gain)
-        self._put("fill", strip, fill)
         relit = strip.foreground if added is None else strip.foreground + added
-        self._put("relit", strip, repaired(relit, self.repairs), strip.alpha)
+        self._put("relit", strip, relit)
+        self._put("foreground", strip, strip.foreground)
         return relit, added
 
     def _composite(self, strip: _Strip, relit: torch.Tensor, added: torch.Tensor | None) -> None:
         shadow = None if self.shadow is None else self.shadow.rows(strip.first, strip.end)
-        self._put("shadow", strip, shadow, blank=1.0)
-        if strip.background is not None:
+        if shadow is not None:
+            self._put("shadow", strip, shadow)
+        if strip.background is not None and self.background is None:
             self._put("background", strip, strip.background)
         if "composite" not in self.out:
             return
@@ -209,34 +259,18 @@ class _Frame:
             if shadow is not None and strip.background is not None:
                 composite = composite + other * strip.background * (shadow - 1)
             if composite is not strip.plate:
-                # Also keeps the sign of a zero, and a NaN's neighbour, outside the matte.
+                # Also keeps the sign of a zero outside the matte.
                 still = strip.alpha <= 0 if shadow is None else (strip.alpha <= 0) & (shadow == 1)
                 composite = torch.where(still, strip.plate, composite)
         else:
             assert strip.background is not None
             behind = other * strip.background
             composite = relit + (behind if shadow is None else behind.mul_(shadow))
-        self._put("composite", strip, repaired(composite, self.repairs), blank=1.0)
+        self._put("composite", strip, composite)
 
-    def _put(
-        self,
-        name: str,
-        strip: _Strip,
-        colour: torch.Tensor | None,
-        alpha: torch.Tensor | None = None,
-        blank: float = 0.0,
-    ) -> None:
-        """Writes a strip of a layer; planes that are not given hold `blank`."""
-        if name not in self.out:
-            return
-        rows = self.out[name][:, strip.first : strip.end]
-        given = 0 if colour is None else colour.shape[0]
-        if colour is not None:
-            rows[:given].copy_(colour)
-        if alpha is not None:
-            rows[given : given + 1].copy_(alpha)
-            given += 1
-        rows[given:].fill_(blank)
+    def _put(self, name: str, strip: _Strip, colour: torch.Tensor) -> None:
+        if name in self.out:
+            strip.of(self.out[name]).copy_(repaired(colour, self.repairs))
 
 
 def _plain(name: str, x: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "model": ("model.R", "model.G", "model.B"),
 }
 ALL_LAYERS = frozenset(LAYERS)
+# The channels that a layer has of its own; alphas are the matte's.
+COLOUR = {name: tuple(c for c in channels if c.rpartition(".")[2] != "A") for name, channels in LAYERS.items()}
 
 
 @dataclass(frozen=True)

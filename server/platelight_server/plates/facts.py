@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,14 +46,14 @@ class Facts:
         return Facts(self.digest, self.nonfinite[part], self.lows[part], self.highs[part], self.equal_channels)
 
     @classmethod
-    def stored(cls, known: Mapping[str, object]) -> Facts | None:
+    def stored(cls, known: Mapping[str, Any]) -> Facts | None:
         """The inverse of `asdict`; `None` where the index does not hold that."""
         try:
-            digest, equal = known["digest"], known["equal_channels"]
-            nonfinite, lows, highs = (tuple(known[name]) for name in ("nonfinite", "lows", "highs"))  # type: ignore[arg-type]
-        except (KeyError, TypeError):
+            nonfinite = tuple(int(value) for value in known["nonfinite"])
+            lows, highs = (tuple(float(value) for value in known[name]) for name in ("lows", "highs"))
+            return cls(str(known["digest"]), nonfinite, lows, highs, bool(known["equal_channels"]))
+        except (KeyError, TypeError, ValueError):
             return None
-        return cls(str(digest), nonfinite, lows, highs, bool(equal))
 
 
 class FactIndex:

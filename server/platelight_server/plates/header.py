@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..color.spaces import Space
+from ..color.spaces import Space, primaries
 
 # How pixels are stored: decided anew by the writer.
 STORAGE = frozenset(
@@ -18,6 +18,8 @@ COLOR = frozenset(
     "colorInteropID chromaticities acesImageContainerFlag adoptedNeutral whiteLuminance renderingTransform"
     " lookModTransform oiio:ColorSpace".split()
 )
+# What belongs to one moment: a frame that another one stands in for must not carry these.
+MOMENT = frozenset("timeCode keyCode imageCounter capDate worldToCamera worldToNDC".split())
 PREFIX = "platelight:"
 
 
@@ -30,11 +32,16 @@ def carried(plate_header: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def untimed(plate_header: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a plate whose frame stands in for another one: without time code, camera position and the like."""
+    return {key: value for key, value in plate_header.items() if key not in MOMENT}
+
+
 def color_attributes(space: Space) -> dict[str, Any]:
     """`colorInteropID` where the space has one, else its `chromaticities`; never both, never a guess."""
     if space.interop_id:
         return {"colorInteropID": space.interop_id}
-    return {"chromaticities": space.chromaticities} if space.chromaticities else {}
+    return {"chromaticities": primaries(space)}
 
 
 def stated(values: Mapping[str, Any]) -> dict[str, str]:

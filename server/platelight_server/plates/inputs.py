@@ -1,7 +1,8 @@
 """The shot's pictures, opened: which file serves which frame, and reading one frame in the plate's space and windows.
 
 Everything is laid over the *work window*, the box around the data windows of all plates, so that cropped plates whose
-window moves still make one picture size. Colours arrive in the working space: the plate's own primaries, unless the recipe delivers in others.
+window moves still make one picture size. Colours arrive in the working space: the plate's own primaries, unless the
+recipe delivers in others.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from platelight.recipe import Recipe
 from ..color.identify import identify
 from ..color.spaces import Space, convert, named
 from . import picture_io
+from .header import untimed
 from .geometry import check_probe, fit, over_plate, resize
 from .picture import Box, Picture, PictureInfo
 
@@ -31,12 +33,14 @@ class Source:
     """One kind of input: the channels read from it, its colour space, and the file that serves each frame.
 
     `files` maps a frame to its file; `None` stands for black (policy `black`). A still serves every frame with one file.
+    `held` are the frames that another frame's file stands in for (policy `hold`).
     """
 
     role: str
     channels: tuple[str, ...]
     files: Mapping[int, Path | None]
     space: Space | None = None
+    held: frozenset[int] = frozenset()
 
     def file(self, frame: int) -> Path | None:
         """The file of a frame; raises `FrameError` where the shot has none."""
@@ -77,6 +81,7 @@ class Inputs:
     work: Box
     display: Box
     pixel_aspect: float
+    first_header: Mapping[str, object] = field(default_factory=dict, repr=False)
     matte: Source | None = None
     background: Source | None = None
     normal: Source | None = None
@@ -95,8 +100,9 @@ class Inputs:
         """Reads one frame. Raises `FrameError` naming the file."""
         path = self.plate.file(frame)
         matte_in_plate = self.matte is not None and self.matte.files is self.plate.files
+        header: Mapping[str, object]
         if path is None:
-            header: Mapping[str, object] = {}
+            header = untimed(self.first_header)
             data, repaired = self.work, 0
             plate = np.zeros((3, self.work.height, self.work.width), np.float16)
             alpha = plate[:1] if matte_in_plate else None
@@ -104,6 +110,8 @@ class Inputs:
             names = self.plate.channels + (self.matte.channels if self.matte is not None and matte_in_plate else ())
             picture = picture_io.read(path, names)
             header, data = picture.info.header, picture.info.data
+            if frame in self.plate.held:
+                header = untimed(header)
             pixels, repaired = repaired_pixels(over_plate(picture, self.work, self.display))
             plate, alpha = self._in_work_space(pixels[:3], self.plate_space), pixels[3:4] if matte_in_plate else None
         matte = self._matte(frame) if alpha is None else self._finished_matte(alpha)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from platelight.errors import FrameError, RecipeError
 from platelight.frames import FrameRange
 from platelight.recipe import Recipe
 
+from ..color.spaces import Space
 from . import opening, picture_io
 from .cameras import load_camera
 from .facts import FactIndex, Facts
 from .geometry import FITS, check_probe
 from .inputs import Inputs, Source, space_of
 from .opening import Found, Role
+from .picture import Box, PictureInfo
 
 # A matte that never rises over this is empty; one over 1 by more than MATTE_MOST is no coverage (a picture was given for
 # it, or it is scaled to 255).
 EMPTY_MATTE = 1 / 512
 MATTE_MOST = 1.01
+# Stands in for a colour space that cannot be told, so that the rest of the shot is checked in the same go.
+UNKNOWN = Space("unknown")
 
 
 def open_shot(
@@ -32,42 +37,42 @@ def open_shot(
     found: Found,
 ) -> Inputs | None:
     """All sources, opened and agreed; `None` where `found.errors` says why not. Fills `facts` by (role, file)."""
+    _lights(recipe, needed, found)
     roles = opening.roles(recipe, found)
-    if "plate" not in roles or found.errors:
-        return None
-    first = found.attempt(lambda: opening.first_good(roles["plate"], shot))
-    if first is None:
-        return None
-    space = found.attempt(lambda: opening.plate_space(first, recipe))
-    working = found.attempt(lambda: opening.working_space(recipe, space)) if space is not None else None
     sources: dict[str, Source] = {}
-    for role in roles.values():
-        opened = found.attempt(lambda role=role: _source(role, recipe, needed, index, workers, facts))
-        if opened is not None:
-            sources[role.name] = opened
-    if found.errors or space is None or working is None:
+    infos: dict[str, PictureInfo] = {}
+    for name, role in roles.items():
+        info = found.attempt(lambda role=role: opening.first_good(role, shot))  # type: ignore[misc]
+        if info is None:
+            continue
+        infos[name] = info
+        source = found.attempt(lambda role=role, info=info: _source(role, info, recipe, needed, index, workers, facts))  # type: ignore[misc]
+        if source is not None:
+            sources[name] = source
+    if "plate" not in sources:
         return None
-    plate = sources["plate"]
+    first, plate = infos["plate"], _shared(sources)
     if recipe.matte is not None and recipe.matte.from_plate_alpha:
         sources["matte"] = Source("matte", opening.alpha_of_plate(first, plate.channels), plate.files)
-        facts.update({("matte", path): fact for (role_name, path), fact in list(facts.items()) if role_name == "plate"})
-    used = opening.used_files(plate, needed)
-    work, wrong = opening.agree(used, first, plate.channels, "plate.path")
-    found.errors.extend(FrameError(text) for text in wrong[:5])
+    space = found.attempt(lambda: opening.plate_space(first, recipe))
+    working = found.attempt(lambda: opening.working_space(recipe, space or UNKNOWN))
     camera = found.attempt(lambda: load_camera(recipe, first, needed, plate))
     inputs = Inputs(
-        recipe, plate, space, working, work, first.display, first.pixel_aspect,
-        sources.get("matte"), sources.get("background"), sources.get("normal"),
+        recipe, plate, space or UNKNOWN, working or UNKNOWN, _work(roles["plate"], shot, first), first.display,
+        first.pixel_aspect, first.header, sources.get("matte"), sources.get("background"), sources.get("normal"),
         sources.get("probe_background"), sources.get("probe_plate"), camera,
     )  # fmt: skip
+    _, wrong = opening.agree(opening.used_files(plate, needed), first, plate.channels, "plate.path")
+    found.errors.extend(FrameError(text) for text in wrong[:5])
     _sizes(inputs, needed, found)
-    _pixels(inputs, needed, facts, found)
-    _lights(recipe, needed, found)
+    _finite(inputs, needed, facts, found)
+    _coverage(inputs, needed, facts, found)
     return inputs if not found.errors else None
 
 
 def _source(
     role: Role,
+    info: PictureInfo,
     recipe: Recipe,
     needed: Sequence[int],
     index: FactIndex,
@@ -75,20 +80,40 @@ def _source(
     facts: dict[tuple[str, Path], Facts],
 ) -> Source:
     """One opened source: every file that serves a needed frame is decoded once, damaged ones fall to the policy."""
-    info = opening.first_good(role, needed)
     channels = opening.channels_for(role.name, info, recipe)
-    looked = channels
-    if role.name == "plate" and recipe.matte is not None and recipe.matte.from_plate_alpha:
-        looked = channels + opening.alpha_of_plate(info, channels)
+    alpha_too = role.name == "plate" and recipe.matte is not None and recipe.matte.from_plate_alpha
+    looked = channels + opening.alpha_of_plate(info, channels) if alpha_too else channels
+    space = space_of(info, _asked_space(role.name, recipe), f"{role.name}.colorspace") if _is_color(role.name) else None
     on_disk = {} if role.sequence.is_still else role.sequence.scan()
     files = [on_disk[f + role.offset] for f in needed if f + role.offset in on_disk]
     seen, damaged = opening.look_at(files or [info.path], looked, index, workers)
     served = opening.table(role, needed, damaged, recipe.plate.missing)
-    held = [path for path in served.values() if path is not None and path not in seen]
-    seen.update(opening.look_at(held, looked, index, workers)[0])
-    facts.update({(role.name, path): fact for path, fact in seen.items()})
-    space = space_of(info, _asked_space(role.name, recipe), f"{role.name}.colorspace") if _is_color(role.name) else None
-    return Source(role.name, channels, served, space)
+    # A frame held from outside the frames looked at so far may be damaged too: then the one before it is held.
+    while unseen := [path for path in served.values() if path is not None and path not in seen]:
+        more, broken = opening.look_at(unseen, looked, index, workers)
+        seen.update(more)
+        damaged.update(broken)
+        served = opening.table(role, needed, damaged, recipe.plate.missing)
+    facts.update({(role.name, path): fact.of(0, len(channels)) for path, fact in seen.items()})
+    if alpha_too:
+        facts.update({("matte", path): fact.of(len(channels), None) for path, fact in seen.items()})
+    held = () if role.sequence.is_still else (f for f, path in served.items() if path and path != on_disk.get(f + role.offset))
+    return Source(role.name, channels, served, space, frozenset(held))
+
+
+def _shared(sources: Mapping[str, Source]) -> Source:
+    """The plate with the frames that all sources serve: under policy `skip` a frame without a matte is skipped too."""
+    plate = sources["plate"]
+    files = {f: path for f, path in plate.files.items() if all(f in source.files for source in sources.values())}
+    return plate if len(files) == len(plate.files) else replace(plate, files=files)
+
+
+def _work(role: Role, shot: Sequence[int], first: PictureInfo) -> Box:
+    """The box around the data windows of the whole shot, whatever part of it is rendered: only headers are read."""
+    if role.sequence.is_still:
+        return first.data
+    on_disk = role.sequence.scan()
+    return opening.agree([on_disk[frame] for frame in shot if frame in on_disk], first, (), role.key)[0]
 
 
 def _asked_space(role: str, recipe: Recipe) -> str:
@@ -104,55 +129,71 @@ def _is_color(role: str) -> bool:
 def _sizes(inputs: Inputs, needed: Sequence[int], found: Found) -> None:
     """Sizes must agree: mattes and normals with the plate, backgrounds as `fit` says, probes twice as wide as high."""
     display = inputs.display
+    exact = inputs.recipe.background.fit == FITS[0]
     for source in inputs.sources()[1:]:
-        if source.files is inputs.plate.files:
+        if source.files is inputs.plate.files or (source.role == "background" and not exact):
             continue
         for path in opening.used_files(source, needed):
-            info = picture_io.read_info(path)
-            size = info.display
+            shown = picture_io.read_info(path).display
             if source.role.startswith("probe"):
-                found.attempt(lambda info=info: check_probe(info.path, info.display.width, info.display.height))
-            elif source.role == "background":
-                if inputs.recipe.background.fit == FITS[0] and (size.width, size.height) != (display.width, display.height):
-                    found.errors.append(FrameError(f"background: {path}: expected {display} like the plate, got {size}"))
-            elif (size.width, size.height) != (display.width, display.height):
-                found.errors.append(FrameError(f"{source.role}: {path}: expected {display} like the plate, got {size}"))
+                try:
+                    check_probe(path, shown.width, shown.height)
+                except FrameError as error:
+                    found.errors.append(error)
+                    break
+            elif (shown.width, shown.height) != (display.width, display.height):
+                found.errors.append(FrameError(f"{source.role}: {path}: expected {display} like the plate, got {shown}"))
                 break
 
 
-def _pixels(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, Path], Facts], found: Found) -> None:
-    """Values must make sense: finite plates (or the policy `repair`), mattes that are coverage and not empty."""
-    bad = {p: facts["plate", p].nonfinite for p in opening.used_files(inputs.plate, needed) if facts["plate", p].nonfinite}
-    if bad:
+def _finite(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, Path], Facts], found: Found) -> None:
+    """Plates and mattes must be finite, or the policy is `repair`. Backgrounds, probes and normals are repaired, and said."""
+    for source in inputs.sources():
+        bad = {p: sum(facts[source.role, p].nonfinite) for p in opening.used_files(source, needed)}
+        bad = {path: count for path, count in bad.items() if count}
+        if not bad:
+            continue
         path, count = next(iter(bad.items()))
         text = f"{path}: expected finite pixels, got {count} NaN or Inf values ({len(bad)} such frames)"
-        if inputs.recipe.plate.nonfinite == "refuse":
-            todo = "repair the plate, or set plate.nonfinite = 'repair' (NaN becomes 0, Inf becomes 65504, and is counted)"
-            found.errors.append(FrameError(f"plate.path: {text}; {todo}"))
+        if source.role in ("plate", "matte") and inputs.recipe.plate.nonfinite == "refuse":
+            todo = "repair the file, or set plate.nonfinite = 'repair' (NaN becomes 0, Inf becomes 65504, and is counted)"
+            found.errors.append(FrameError(f"{source.role}.path: {text}; {todo}"))
         else:
-            found.warnings.append(f"plate.nonfinite = 'repair': {text}")
+            found.warnings.append(f"{source.role}: {text}; NaN becomes 0, Inf becomes 65504")
+
+
+def _coverage(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, Path], Facts], found: Found) -> None:
+    """A matte is coverage from 0 to 1, one channel or equal ones, and not empty."""
     matte = inputs.matte
-    if matte is None or matte.files is inputs.plate.files:
+    if matte is None:
         return
     looked = [(path, facts["matte", path]) for path in opening.used_files(matte, needed)]
     for path, fact in looked:
-        if fact.high > MATTE_MOST or fact.low < 1 - MATTE_MOST:
+        if max(fact.highs) > MATTE_MOST or min(fact.lows) < 1 - MATTE_MOST:
             found.errors.append(
-                FrameError(f"{path}: expected a matte from 0 to 1 in {matte.channels[0]}, got {fact.low:g} to {fact.high:g}")
+                FrameError(
+                    f"{path}: expected a matte from 0 to 1 in {', '.join(matte.channels)}, got {min(fact.lows):g} to {max(fact.highs):g}"
+                )
             )
             return
-        if not fact.equal_channels:
+        if len(matte.channels) > 1 and not fact.equal_channels:
             names = ", ".join(matte.channels)
             found.errors.append(
                 FrameError(f"{path}: expected one matte channel or equal R,G,B, got {names} that differ; name one (matte.channel)")
             )
             return
-    empty = [path for path, fact in looked if fact.high <= EMPTY_MATTE]
     inverted = inputs.recipe.matte is not None and inputs.recipe.matte.invert
-    if not inverted and len(empty) == len(looked):
-        found.errors.append(FrameError(f"{empty[0]}: expected a foreground, the matte is empty in all {len(looked)} frames"))
-    elif not inverted and empty:
+    most = {path: 1 - min(fact.lows) if inverted else max(fact.highs) for path, fact in looked}
+    least = {path: 1 - max(fact.highs) if inverted else min(fact.lows) for path, fact in looked}
+    empty = [path for path, value in most.items() if value <= EMPTY_MATTE]
+    if looked and len(empty) == len(looked):
+        found.errors.append(
+            FrameError(f"{empty[0]}: expected a foreground, the matte is empty in all {len(looked)} frames")
+        )
+    elif empty:
         found.warnings.append(f"matte: {len(empty)} frames are empty, the first is {empty[0]}")
+    if looked and all(value >= 1 for value in least.values()):
+        found.warnings.append(f"matte: channel {matte.channels[0]} is 1 in all frames; is it the right one (matte.channel)?")
 
 
 def _lights(recipe: Recipe, needed: Sequence[int], found: Found) -> None:
@@ -162,4 +203,3 @@ def _lights(recipe: Recipe, needed: Sequence[int], found: Found) -> None:
             found.errors.append(
                 RecipeError(f"lights[{number}].transforms", f"frames {FrameRange.of(needed)}", f"no {FrameRange.of(lacking)}")
             )
-

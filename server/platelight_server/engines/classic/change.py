@@ -1,9 +1,9 @@
 """From what is known of the old and the new light to a gain in stops, per channel and normal.
 
-Owns which inputs make which grade, and how much of a guess is believed. P0 has plates only, P1 a probe or lights for the
-new scene, P2 a probe for the plate as well; `keep` keeps the background and may add lights. What a grade does not know
-it changes little. The method is the irradiance ratio (Wen, Liu and Huang, "Face Relighting with Radiance Environment
-Maps", CVPR 2003), in stops.
+Owns which inputs make which grade, and how much of a guess is believed. P0 has plates only, P1 a probe or lights for
+the new scene, P2 a probe for the plate as well; `keep` keeps the background and may add lights. What a grade does not
+know it changes little. The method is the irradiance ratio (Wen, Liu and Huang, "Face Relighting with Radiance
+Environment Maps", CVPR 2003), in stops.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from platelight_server.engines.classic.level import GREY, cautious
 from platelight_server.engines.classic.light import Surroundings
 from platelight_server.engines.classic.reading import Reading, irradiance_stops, new_light
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, f32, finite
 from platelight_server.engines.interface import FrameInputs
 
 # What a background plate says about direction and colour, and how much of the plate's own shading is taken away for it.
@@ -63,7 +64,7 @@ def level_of(grade: str, reading: Reading, guess: bool) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Change:
-    """The change of light of one clip: what was read of it, its grade, its level in stops, the luminance weights (3,)."""
+    """The change of light of one clip: what was read of it, its grade, level in stops, and luminance weights (3,)."""
 
     reading: Reading
     grade: str
@@ -89,12 +90,29 @@ class Change:
             gain = new - self._read_stops(facing)
         else:
             gain = self._guessed(new, old, facing)
-        return np.clip(gain, -MOST_GAIN_STOPS, MOST_GAIN_STOPS).astype(np.float32)
+        return f32(np.clip(gain, -MOST_GAIN_STOPS, MOST_GAIN_STOPS))
+
+    def anchored(self, gain: Array, plate: Array, matte: Array) -> Array:
+        """A guessed gain (h, w, 3), moved so that the foreground's mean luminance changes by the level on every frame.
+
+        A light that is only guessed (P0) must not make the subject pump as it turns or is hidden. plate (h, w, 3)
+        scene-linear, matte (h, w), of the gain's size. Other grades' gains are returned as they are. The matte's core
+        is what counts, for its rim shows the old background; the whole matte, where it has no core.
+        """
+        if self.grade != "P0":
+            return gain
+        core = f32(cv2.erode(matte, np.ones((3, 3), np.uint8)) > 0.95)
+        lit = np.maximum(finite(plate) @ self.luminance, 0) * (core if core.any() else matte)
+        total = float(lit.sum(dtype=np.float64))
+        if total < 1e-6:
+            return gain
+        relit = float((lit * (np.exp2(gain) @ self.luminance)).sum(dtype=np.float64))
+        return f32(gain + np.float32(self.level_stops - np.log2(max(relit / total, 1e-6))))
 
     def confidence(self, gain: Array) -> Array:
         """(h, w) 0..1: the grade's, less where a gain leaves the clip's level, for it then rests on guessed normals."""
         away = np.abs(gain @ self.luminance - np.float32(self.level_stops))
-        return (np.float32(CONFIDENCE[self.grade]) / (1 + away)).astype(np.float32)
+        return f32(np.float32(CONFIDENCE[self.grade]) / (1 + away))
 
     def _guessed(self, new: Array, old: Array | None, facing: Array) -> Array:
         """The gain whose mean over the foreground is the level, from a new light and the shading of the old one."""
@@ -106,15 +124,15 @@ class Change:
             shade, colour, removed = PICTURE_DIRECTION * shade, PICTURE_COLOUR * colour, PICTURE_REMOVAL * removed
         if old is not None:
             removed = old - np.float32(self.reading.plate_mean_stops)
-        return np.asarray(shade + colour - removed + np.float32(self.level_stops), np.float32)
+        return f32(shade + colour - removed + np.float32(self.level_stops))
 
     def _card_colour(self) -> Array:
         card = self.reading.card
-        return np.zeros(3, np.float32) if card is None else np.log2(card / float(card @ self.luminance))
+        return np.zeros(3, np.float32) if card is None else f32(np.log2(card / float(card @ self.luminance)))
 
     def _read_stops(self, facing: Array) -> Array:
-        """log2 irradiance (h, w, 3) of the plate's own light: its shading, at the card's level or that of a grey subject."""
+        """log2 irradiance (h, w, 3) of the plate's own light: its shading, at the level of the card or of grey."""
         reading = self.reading
         level = np.log2(reading.card) if reading.card is not None else np.full(3, reading.plate_light.median_stops)
-        irradiance = (level + np.log2(np.pi / GREY)).astype(np.float32)
-        return reading.plate_light.shading_stops(facing)[..., None] + irradiance
+        irradiance = f32(level + np.log2(np.pi / GREY))
+        return f32(reading.plate_light.shading_stops(facing)[..., None] + irradiance)

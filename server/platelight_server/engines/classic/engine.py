@@ -15,8 +15,8 @@ import torch
 from platelight_server.engines.classic import light, normals, shadow
 from platelight_server.engines.classic.change import Change, grade_of, level_of
 from platelight_server.engines.classic.light import Surroundings
-from platelight_server.engines.classic.reading import Probes, read, to_hwc, world_normals
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.reading import Probes, matte_of, read, to_hwc, world_normals
+from platelight_server.engines.classic.sphere import Array, f32
 from platelight_server.engines.interface import (
     Answer,
     Capabilities,
@@ -64,7 +64,7 @@ class ClassicEngine(Engine):
         summary="Relights by spherical harmonics and normals from the matte; no weights, no GPU",
         backgrounds=("keep", "still", "sequence"),
         model_height=360,
-        window_frames=16,
+        window_frames=1,
         context_frames=normals.CONTEXT_FRAMES,
         uses_probes=True,
         uses_lights=True,
@@ -80,6 +80,7 @@ class ClassicEngine(Engine):
         self._change: Change | None = None
         self._probes = Probes()
         self._places: dict[int, int] = {}
+        self._potentials: dict[int, Array] = {}
 
     def prepare(self, shot: Shot) -> Notes:
         """Reads at most twelve frames of the clip; see `reading`. Raises RecipeError for an unusable grey card."""
@@ -106,13 +107,14 @@ class ClassicEngine(Engine):
     def relight(self, window: Sequence[FrameInputs], answered: Sequence[int]) -> Iterator[Answer]:
         """Answers `answered`; each depends on itself and on the two frames of the shot on either side of it."""
         held = {inputs.frame: inputs for inputs in window}
-        potentials: dict[int, Array] = {}
         for frame in answered:
             around = self._around(frame, held)
-            for near in around:
-                if near not in potentials:
-                    potentials[near] = normals.potential(to_hwc(held[near].matte)[..., 0])
-            mixed = normals.average([potentials[near] for near in around], list(around.values()))
+            # Windows overlap by their context: what the last one solved is kept, what neither needs is dropped.
+            self._potentials = {
+                near: self._potentials[near] if near in self._potentials else normals.potential(matte_of(held[near]))
+                for near in around
+            }
+            mixed = normals.average([self._potentials[near] for near in around], list(around.values()))
             yield self._answer(held[frame], mixed, [held[near] for near in around])
 
     def _around(self, frame: int, held: Mapping[int, FrameInputs]) -> dict[int, int]:
@@ -131,6 +133,7 @@ class ClassicEngine(Engine):
         facing = world_normals(inputs, potential, *size)
         source = self._change.source(inputs, self._probes.background(inputs))
         gain = self._change.gain(source, self._probes.plate(inputs), facing)
+        gain = self._change.anchored(gain, _sized(to_hwc(inputs.plate), size), _sized(matte_of(inputs), size))
         confidence = self._change.confidence(gain)[..., None]
         return Answer(
             inputs.frame,
@@ -156,16 +159,16 @@ class ClassicEngine(Engine):
         ground, distance_m = self._shot.ground, float(self.options["subject_distance_m"])
         stands = []
         for near in around:
-            matte = np.nan_to_num(to_hwc(near.matte)[..., 0])
-            foot = shadow.find_foot(matte)
+            matte = matte_of(near)
+            foot, (h, w) = shadow.find_foot(matte), matte.shape
             if foot is not None and near.camera is not None:
-                stands.append(shadow.stand_on(foot, near.camera, ground, *matte.shape, distance_m))
-        matte = np.nan_to_num(to_hwc(inputs.matte)[..., 0])
+                stands.append(shadow.stand_on(foot, near.camera, ground, h, w, distance_m))
+        matte = matte_of(inputs)
         foot = shadow.find_foot(matte)
         found = [stand for stand in stands if stand is not None]
         left = None
         if foot is not None and found:
-            stand = np.mean(found, 0).astype(np.float32)
+            stand = f32(np.mean(found, 0))
             left = shadow.cast(matte, foot, stand, inputs.camera, ground, source, self._change.luminance)
         return torch.from_numpy(np.ones(matte.shape, np.float32) if left is None else left)[None]
 
@@ -173,5 +176,10 @@ class ClassicEngine(Engine):
 def _planar(picture: Array, height: int, width: int) -> torch.Tensor:
     """(h, w, C) at any size to torch (C, height, width)."""
     if picture.shape[:2] != (height, width):
-        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(picture, -1, 0), np.float32))
+        picture = f32(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)).reshape(height, width, -1)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(picture, -1, 0)))
+
+
+def _sized(picture: Array, size: tuple[int, int]) -> Array:
+    """(H, W[, C]) brought to a smaller size by area."""
+    return f32(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))

@@ -69,9 +69,9 @@ class PlateLight:
 class ShadingReader:
     """Reads the plate's light direction: ridge regression of log luminance on first-order harmonics of the normals.
 
-    Clothes and hair have patterns; over a whole clip they average out where they do not follow the normal. The posterior
-    mean of Bayesian linear regression (Bishop, "Pattern Recognition and Machine Learning", 3.3), which stays near what
-    is expected in a direction that the visible normals do not show, or where albedo varies much.
+    Clothes and hair have patterns; over a whole clip they average out where they do not follow the normal. What is
+    returned is the posterior mean of Bayesian linear regression (Bishop, "Pattern Recognition and Machine Learning",
+    3.3), which stays near what is expected where the normals do not show a direction, or albedo varies much.
     """
 
     _harmonics: list[Array] = field(default_factory=list)

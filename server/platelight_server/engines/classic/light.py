@@ -15,7 +15,7 @@ import numpy as np
 from platelight.camera import CameraFrame
 from platelight.lights import LightFrame
 from platelight_server.engines.classic import sphere
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, f32, finite
 
 PICTURE_SIZE = (18, 32)  # a background is read at this size: what it says about light is no finer
 PICTURE_MAP = (32, 64)  # lat-long that it is spread over
@@ -29,7 +29,7 @@ SKY_TILT = 0.33
 class Surroundings:
     """What lights the subject: harmonics (9, 3) for a Lambertian surface, and directions to cast shadows from.
 
-    directions (N, 3) unit, world, towards the light; powers (N, 3) radiance times solid angle, linear, working primaries
+    directions (N, 3) unit, world, towards the light; powers (N, 3) radiance times solid angle, working primaries
     """
 
     harmonics: Array
@@ -46,7 +46,7 @@ def rotation(camera: CameraFrame | None) -> Array:
 
 def from_latlong(probe: Array) -> Surroundings:
     """Surroundings from a lat-long picture (H, W, 3) float32, scene-linear radiance, world (see `sphere`)."""
-    probe = np.maximum(np.nan_to_num(probe, nan=0.0, posinf=0.0, neginf=0.0), 0).astype(np.float32)
+    probe = np.maximum(finite(probe), 0)
     directions, powers = _gathered(probe)
     return Surroundings(sphere.project_latlong(probe), directions, powers)
 
@@ -54,16 +54,13 @@ def from_latlong(probe: Array) -> Surroundings:
 def from_pictures(pictures: Iterable[tuple[Array, CameraFrame | None]]) -> Surroundings:
     """Surroundings guessed from background plates (h, w, 3), scene-linear, each with its camera: one light per clip.
 
-    The picture is spread over the hemisphere in front of the camera and mirrored to the one behind; frames are averaged
-    in the world, so that a moving camera sees more of it and the light never moves with the camera. Half a sky's tilt is
-    added, because what lights a subject from above is seldom in the frame.
+    The picture is spread over the hemisphere in front of the camera and mirrored to the one behind; frames are
+    averaged in the world, so that a moving camera sees more of it and the light never moves with the camera. Half a
+    sky's tilt is added, because what lights a subject from above is seldom in the frame.
     """
     directions, _ = sphere.latlong_directions(*PICTURE_MAP)
-    total, count = np.zeros((*PICTURE_MAP, 3), np.float32), 0
-    for picture, camera in pictures:
-        total += _spread(picture, directions @ rotation(camera))
-        count += 1
-    light = from_latlong(total / max(count, 1))
+    spread = [_spread(picture, directions @ rotation(camera)) for picture, camera in pictures]
+    light = from_latlong(f32(np.mean(spread, 0)))
     harmonics = light.harmonics.copy()
     harmonics[1] += SKY_TILT * harmonics[0]
     return Surroundings(harmonics, light.directions, light.powers)
@@ -111,26 +108,22 @@ def _size(light: LightFrame) -> float:
 
 def _spread(picture: Array, directions: Array) -> Array:
     """A picture (h, w, 3) over all `directions` (H, W, 3) of the camera: its angles span half a turn both ways."""
-    small = np.nan_to_num(picture, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
     gh, gw = PICTURE_SIZE
-    small = np.maximum(cv2.resize(small, (gw, gh), interpolation=cv2.INTER_AREA), 0)
+    small = np.maximum(cv2.resize(finite(picture), (gw, gh), interpolation=cv2.INTER_AREA), 0)
     azimuth = np.arctan2(directions[..., 0], np.abs(directions[..., 2]))
     elevation = np.arcsin(np.clip(directions[..., 1], -1, 1))
-    u = (azimuth / np.pi + 0.5) * gw - 0.5
-    v = (0.5 - elevation / np.pi) * gh - 0.5
-    out = cv2.remap(
-        small, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(out, np.float32)
+    u = f32((azimuth / np.pi + 0.5) * gw - 0.5)
+    v = f32((0.5 - elevation / np.pi) * gh - 0.5)
+    return f32(cv2.remap(small, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _gathered(probe: Array) -> tuple[Array, Array]:
     """A probe as 8 x 16 lights, each in the centre of its cell's light: directions (128, 3), powers (128, 3)."""
     height, width = 32, 64
-    probe = np.asarray(cv2.resize(probe, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    probe = f32(cv2.resize(probe, (width, height), interpolation=cv2.INTER_AREA))
     directions, solid = sphere.latlong_directions(height, width)
     powers = (probe * solid[..., None]).reshape(8, 4, 16, 4, 3)
     weight = powers.sum(-1, keepdims=True) + 1e-12
     centre = (directions.reshape(8, 4, 16, 4, 3) * weight).sum((1, 3)).reshape(-1, 3)
     centre /= np.maximum(np.linalg.norm(centre, axis=-1, keepdims=True), 1e-12)
-    return centre.astype(np.float32), powers.sum((1, 3)).reshape(-1, 3).astype(np.float32)
+    return f32(centre), f32(powers.sum((1, 3)).reshape(-1, 3))

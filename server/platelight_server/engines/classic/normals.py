@@ -73,17 +73,14 @@ def potential(matte: Array) -> Array:
         weight = 1 / (4 + 4 * cell * (1 - inside) ** 2)  # outside, u decays over one grid pixel
         for _ in range(COARSEST_SWEEPS if level == len(pyramid) - 1 else SWEEPS):
             p = cv2.copyMakeBorder(u, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-            u = (p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] + source) * weight
+            u = f32((p[:-2, 1:-1] + p[2:, 1:-1] + p[1:-1, :-2] + p[1:-1, 2:] + source) * weight)
     return np.ascontiguousarray(u, np.float32)
 
 
 def average(potentials: Sequence[Array], offsets: Sequence[int]) -> Array:
     """One potential from those of a frame and its neighbours, `offsets` frames away (at shot ends there are fewer)."""
-    weights = np.array([TIME_WEIGHTS[abs(o)] for o in offsets], np.float32)
-    total = np.zeros_like(potentials[0])
-    for weight, u in zip(weights / weights.sum(), potentials, strict=True):
-        total += weight * u
-    return total
+    weights = f32([TIME_WEIGHTS[abs(o)] for o in offsets])
+    return f32(np.tensordot(weights / weights.sum(), np.stack(potentials), 1))
 
 
 def from_potential(u: Array, height: int, width: int) -> Array:

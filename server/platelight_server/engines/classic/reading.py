@@ -1,7 +1,7 @@
-"""What the classic engine learns from a clip before it answers a frame: the light, the level, where the subject stands.
+"""What the classic engine learns from a clip before it answers a frame: the light, the level, the subject's place.
 
-Owns the pass over at most `MOST_SAMPLES` frames. What it finds holds for the whole clip, so the light is constant unless
-the lights themselves move, and any chunking of the work gives the same pixels.
+Owns the pass over at most `MOST_SAMPLES` frames. What it finds holds for the whole clip, so the light is constant
+unless the lights themselves move, and any chunking of the work gives the same pixels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from platelight.lights import LightFrame
 from platelight_server.engines.classic import level, light, normals, shadow, sphere
 from platelight_server.engines.classic.level import PlateLight
 from platelight_server.engines.classic.light import Surroundings
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, finite
 from platelight_server.engines.interface import FrameInputs, Shot
 
 MOST_SAMPLES = 12
@@ -94,6 +94,11 @@ def to_hwc(tensor: object) -> Array:
     return np.ascontiguousarray(np.moveaxis(np.asarray(tensor, np.float32), 0, -1))
 
 
+def matte_of(inputs: FrameInputs) -> Array:
+    """The matte as (h, w) float32, finite."""
+    return finite(to_hwc(inputs.matte)[..., 0])
+
+
 def read(shot: Shot, probes: Probes, distance_m: float, grey_card: tuple[float, ...]) -> Reading:
     """Reads the clip. Raises RecipeError for a grey card that is not on the plate."""
     luminance = np.array(shot.luminance, np.float32)
@@ -101,10 +106,12 @@ def read(shot: Shot, probes: Probes, distance_m: float, grey_card: tuple[float, 
     pictures: list[tuple[Array, CameraFrame | None]] = []
     old, new, screens = [], [], []
     evaluated: list[_Evaluated] = []
-    sampled = []
+    sampled: list[int] = []
+    first: FrameInputs | None = None
     for inputs in shot.sampled(MOST_SAMPLES):
         sampled.append(inputs.frame)
-        plate, matte = to_hwc(inputs.plate), np.nan_to_num(to_hwc(inputs.matte)[..., 0])
+        first = first or inputs
+        plate, matte = to_hwc(inputs.plate), matte_of(inputs)
         stops = level.log_luminance(plate, luminance)
         facing = world_normals(inputs, normals.potential(matte))
         opaque, clear = matte > OPAQUE, matte < CLEAR
@@ -140,7 +147,7 @@ def read(shot: Shot, probes: Probes, distance_m: float, grey_card: tuple[float, 
         card=_card(shot, grey_card),
         subject=subject,
         stands=bool(feet) and (sum(feet) > len(feet) / 2 or distance_m > 0),
-        first=shot.inputs(shot.frames[0]),
+        first=first or shot.inputs(shot.frames[0]),
         sampled=tuple(sampled),
     )
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from platelight.camera import CameraFrame
 from platelight.recipe import Ground
 from platelight_server.engines.classic.light import Surroundings, rotation
-from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.classic.sphere import Array, f32
 
 SOFT_LINES, KEY_LINES = 68, 180  # lines that ambient and key lights are cast at
 KEY_SHARE = 0.15  # of the ground's irradiance, from which a light is cast at `KEY_LINES`
@@ -56,13 +57,12 @@ def find_foot(matte: Array) -> Foot | None:
     return Foot(x, y, float(mass / height), height, cut)
 
 
-def _crossing(falling: Array, share: float) -> float:
-    """The place, in rows with fractions, where a falling profile crosses `share`."""
-    i = int(np.searchsorted(-np.asarray(falling), -share))
-    if i <= 0 or i >= len(falling):
-        return float(i)
-    a, b = float(falling[i - 1]), float(falling[i])
-    return i + (a - share) / max(a - b, 1e-12) - 0.5 if a > b else float(i)
+def _crossing(falling: npt.NDArray[np.float64], share: float) -> float:
+    """The place, in rows with fractions, where a falling profile (its value at each row's far edge) crosses `share`."""
+    profile = np.append(falling, 0.0)
+    i = max(int(np.searchsorted(-profile, -share)), 1)
+    a, b = float(profile[i - 1]), float(profile[i])
+    return i - 1 + (a - share) / max(a - b, 1e-12)
 
 
 def stand_on(
@@ -77,10 +77,10 @@ def stand_on(
     point, normal = _plane(ground)
     if distance_m:
         place = origin + np.float32(distance_m) * ray
-        return (place + normal * ((point - place) @ normal)).astype(np.float32)
+        return f32(place + normal * ((point - place) @ normal))
     slope = float(ray @ normal)
     reach = float((point - origin) @ normal) / slope if abs(slope) > 1e-6 else -1.0
-    return (origin + reach * ray).astype(np.float32) if reach > 0 else None
+    return f32(origin + reach * ray) if reach > 0 else None
 
 
 def cast(
@@ -104,7 +104,7 @@ def cast(
             continue
         gh = min(lines, h)
         gw = max(round(w * gh / h), 1)
-        small = cv2.resize(matte, (gw, gh), interpolation=cv2.INTER_AREA)
+        small = f32(cv2.resize(matte, (gw, gh), interpolation=cv2.INTER_AREA))
         scene = _Scene.of(small, foot, camera, stand, point, normal, h, w)
         blocked = np.zeros((gh, gw), np.float32)
         for k in np.flatnonzero(chosen & (share > 1e-3)):
@@ -119,7 +119,7 @@ class _Scene:
 
     matte: Array
     places: Array  # (gh, gw, 3) relative to the foot
-    seen: Array  # (gh, gw) bool: the pixel shows ground
+    seen: npt.NDArray[np.bool_]  # (gh, gw): the pixel shows ground
     normal: Array
     right: Array
     pixels_per_metre: float
@@ -167,13 +167,13 @@ class _Scene:
             self.matte, (0, 0), max(0.5 * blur_m * self.pixels_per_metre, 0.5), borderType=cv2.BORDER_CONSTANT
         )
         column = (self.foot_x - 0.5 + aside * self.pixels_per_metre).astype(np.float32)
-        out = np.zeros_like(self.matte)
+        out = np.zeros(self.matte.shape, np.float32)
         for offset in (-THICKNESS * self.width_m, THICKNESS * self.width_m):
             climbed = (way + offset) * climb
             row = (self.foot_y - 0.5 - climbed * self.pixels_per_metre).astype(np.float32)
             hit = cv2.remap(outline, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-            out = np.maximum(out, np.where(self.seen & (climbed >= 0), hit, 0))
-        return np.asarray(out, np.float32)
+            out = f32(np.maximum(out, np.where(self.seen & (climbed >= 0), hit, 0)))
+        return out
 
 
 def _plane(ground: Ground) -> tuple[Array, Array]:

@@ -1,0 +1,52 @@
+"""The command line in a process of its own, with the engines that tests register."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.shots.small import Shot
+
+ROOT = Path(__file__).resolve().parents[2]
+START = "import sys, tests.shots.engines; from platelight_server.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-c", START, *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if key != "OCIO"}
+    return {**clean, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning:platelight", **more}
+
+
+def run(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    """Runs `platelight ARGUMENTS` to its end."""
+    return subprocess.run(
+        command(arguments), cwd=cwd, env=environment(**more), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """Starts `platelight ARGUMENTS`."""
+    return subprocess.Popen(
+        command(arguments), cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def flags(shot: Shot, **changed: str | None) -> list[str]:
+    """The flags of a shot; keyword arguments change or remove one."""
+    given: dict[str, str | None] = {
+        "plate": str(shot.folder / "plate" / "plate.####.exr"),
+        "matte": str(shot.folder / "matte" / "matte.####.exr"),
+        "background": str(shot.folder / "background.exr"),
+        "frames": shot.range,
+        "out": str(shot.folder / "out"),
+        "name": "small",
+        "engine": "test_wavy",
+        **changed,
+    }
+    return [part for key, value in given.items() if value is not None for part in (f"--{key.replace('_', '-')}", value)]
