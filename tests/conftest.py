@@ -1,4 +1,4 @@
-"""Shared fixtures. Tests marked `dev_data` read the development clips beside the project, and are skipped without them."""
+"""Shared fixtures. Tests marked `dev_data` read the development clips beside the project and are skipped without."""
 
 from __future__ import annotations
 

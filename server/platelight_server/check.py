@@ -27,7 +27,6 @@ from .plates.inputs import Inputs, Source
 from .plates.opening import Found
 from .plates.shot import open_shot
 
-
 # Of a file name, what most disks take (255) less what a temporary name adds.
 NAME_MOST = 180
 
@@ -94,7 +93,8 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     )  # fmt: skip
     _resources(estimate, folder, found)
     return Checked(
-        recipe, written, tuple(found.errors), tuple(found.warnings), wanted, windows, estimate, inputs, capabilities, facts, index
+        recipe, written, tuple(found.errors), tuple(found.warnings), wanted, windows, estimate, inputs, capabilities,
+        facts, index,
     )  # fmt: skip
 
 
@@ -150,11 +150,13 @@ def _model_pixels(inputs: Inputs, capabilities: Capabilities) -> int:
 
 
 def _output_folder(recipe: Recipe, found: Found) -> Path:
-    """The folder of the result. It is proven writable where it exists, and not made where it does not: the job does that."""
+    """The folder of the result. Proven writable where it exists, not made where it does not: the job does that."""
     folder = Path(recipe.output.directory)
     longest = max(len(str(path.name)) for path in delivery.files_of(recipe, recipe.frames.last).all())
     if longest > NAME_MOST:
-        found.errors.append(OutputError(f"output.name: expected file names of at most {NAME_MOST} letters, got {longest}"))
+        found.errors.append(
+            OutputError(f"output.name: expected file names of at most {NAME_MOST} letters, got {longest}")
+        )
     try:
         if frames_out.nearest_folder(folder) == folder:
             frames_out.prepare_folder(folder)
@@ -177,8 +179,8 @@ def _resources(estimate: Estimate, folder: Path, found: Found) -> None:
     if free_memory is not None and free_memory < estimate.memory_bytes:
         found.errors.append(
             ResourceError(
-                f"memory: expected {estimate.memory_bytes / 2**30:.1f} GiB, {free_memory / 2**30:.1f} GiB are available;"
-                " close other programs or render on a larger machine"
+                f"memory: expected {estimate.memory_bytes / 2**30:.1f} GiB, {free_memory / 2**30:.1f} GiB are"
+                " available; close other programs or render on a larger machine"
             )
         )
 

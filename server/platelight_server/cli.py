@@ -80,7 +80,9 @@ def _belongs_to_extra(error: ModuleNotFoundError) -> bool:
 
 
 def _guard_stdout() -> None:
-    """Sends what libraries print on file descriptor 1 to stderr: OpenEXR reports damaged pixels there."""
+    """Keeps stdout for results: what libraries print, on file descriptor 1 or through Python, goes to stderr."""
+    from .plates.printing import ResultStream
+
     if sys.stdout is not sys.__stdout__ or sys.stdout is None:
         return  # a test or a host has replaced it
     try:
@@ -89,7 +91,8 @@ def _guard_stdout() -> None:
         os.dup2(2, 1)
     except OSError:
         return
-    sys.stdout = os.fdopen(ours, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    results = os.fdopen(ours, "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    sys.stdout = ResultStream(results)
 
 
 if __name__ == "__main__":

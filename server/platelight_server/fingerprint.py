@@ -1,8 +1,8 @@
 """What makes a finished frame current: one hash over everything that its pixels depend on.
 
 It covers what the recipe says, the contents of every file that the frame (or its context, or the engine's look at the
-whole shot) is read from, the camera, the engine's version and the version of our own pixel code. It does not cover where
-files lie, when they were written, or which part of the shot a run renders.
+whole shot) is read from, the camera, the engine's version and the version of our own pixel code. It does not cover
+where files lie, when they were written, or which part of the shot a run renders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From an engine's answer to a frame's delivered channels: the look, the finish at plate size, and the frame's proof."""
+"""From an engine's answer to a frame's delivered channels: the look, the finish at plate size, the frame's proof."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One job: a checked recipe rendered, frame by frame, with reading, engine, finish and writing overlapping.
 
-This is the code that the command line runs in its own process and that the server's worker runs for a queue. Memory does
-not grow with the shot: at most a window's frames and a few ahead are held. A frame whose hash is current is not done
-again, so a job that was killed goes on at the first unfinished frame, and a second run does nothing.
+This is the code that the command line runs in its own process and that the server's worker runs for a queue. Memory
+does not grow with the shot: at most a window's frames and a few ahead are held. A frame whose hash is current is not
+done again, so a job that was killed goes on at the first unfinished frame, and a second run does nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from platelight.errors import FrameError, PartialError, PlatelightError, Resourc
 from .check import Checked
 from .engines.interface import Answer, FrameInputs, Notes
 from .engines.registry import create
-from .finishing import Finisher
 from .fingerprint import frame_hashes, header_recipe, is_current
+from .finishing import Finisher
 from .model_view import ModelView
 from .plan import Window
 from .plates import delivery, frames_out
@@ -59,7 +59,9 @@ class Outcome:
         """Raises `PartialError` naming the frames that failed, if there are any."""
         if self.failed:
             first = next(iter(self.failed))
-            raise PartialError(f"{len(self.failed)} of {self.total} frames failed, the first is {first}: {self.failed[first]}")
+            raise PartialError(
+                f"{len(self.failed)} of {self.total} frames failed, the first is {first}: {self.failed[first]}"
+            )
 
 
 def run(
@@ -86,9 +88,13 @@ def run(
         on_event(Event("current", frame, 0, len(todo)))
     if todo:
         try:
-            _render(checked, frozenset(todo), hashes, outcome, on_event, cancelled, device, workers or os.cpu_count() or 1)
+            _render(
+                checked, frozenset(todo), hashes, outcome, on_event, cancelled, device, workers or os.cpu_count() or 1
+            )
         except (MemoryError, torch.OutOfMemoryError) as error:
-            raise ResourceError(f"memory ran out: {error}; finished frames are kept, run the same command again") from None
+            raise ResourceError(
+                f"memory ran out: {error}; finished frames are kept, run the same command again"
+            ) from None
         outcome.rendered.sort()
     return outcome
 
@@ -124,7 +130,9 @@ def _render(
     on_event(Event("prepared", None, 0, len(todo)))
     said = _header(checked, outcome.notes)
     windows = [
-        Window(w.index, tuple(f for f in w.answered if f in todo), w.needed) for w in checked.windows if set(w.answered) & todo
+        Window(w.index, tuple(f for f in w.answered if f in todo), w.needed)
+        for w in checked.windows
+        if set(w.answered) & todo
     ]
     state = _Progress(outcome, len(todo), on_event)
 
@@ -134,7 +142,8 @@ def _render(
         with stages.timed("write"):
             delivery.write(
                 delivery.files_of(recipe, answer.frame), channels, full.data, finisher.work, full.header,
-                finisher.space, {**said, "frame": answer.frame, "frameHash": hashes[answer.frame], "proof": proof}, recipe,
+                finisher.space, {**said, "frame": answer.frame, "frameHash": hashes[answer.frame], "proof": proof},
+                recipe,
             )  # fmt: skip
 
     with ReadAhead(view, windows, stages) as ahead, ThreadPoolExecutor(workers, "finish") as pool:

@@ -59,6 +59,7 @@ class ReadAhead:
         """Forgets the full frames of a window that failed, which nobody will ask for."""
         with self._lock:
             for frame in window.answered:
+                self._answered.discard(frame)  # it may still be on its way
                 self._full.pop(frame, None)
 
     def release(self, window: Window) -> None:
@@ -75,7 +76,7 @@ class ReadAhead:
     def _load(self, frame: int) -> FrameInputs:
         with self._stages.timed("read"):
             full = self._view.inputs.read(frame)
-            if self._keep and frame in self._answered:
-                with self._lock:
+            with self._lock:
+                if self._keep and frame in self._answered:
                     self._full[frame] = full
             return self._view.of(full)

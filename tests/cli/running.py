@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import tests.shots.engines  # noqa: F401  (registers the engines that tests render with)
+from platelight_server.cli import main
 from tests.shots.small import Shot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +32,21 @@ def run(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.Com
     return subprocess.run(
         command(arguments), cwd=cwd, env=environment(**more), capture_output=True, text=True, timeout=120, check=False
     )
+
+
+def here(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in this process, two seconds faster: what it prints, and the exit code."""
+    out, err = io.StringIO(), io.StringIO()
+    back = Path.cwd()
+    try:
+        os.chdir(cwd or back)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(arguments)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        os.chdir(back)
+    return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
 
 
 def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:

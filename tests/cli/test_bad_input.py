@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.running import flags, run
+from tests.cli.running import flags, here, run, start
 from tests.job.rendering import frames_in
 from tests.shots import small
 from tests.shots.small import Shot
@@ -37,7 +37,7 @@ def _matte_size(shot: Shot) -> list[str]:
 
 def _matte_channels(shot: Shot) -> list[str]:
     for frame in shot.frames:
-        small.write(shot.folder / "matte" / f"matte.{frame}.exr", small.plate_pixels(frame)[:2], "UV")
+        small.write(shot.folder / "matte" / f"matte.{frame}.exr", small.plate_pixels(frame)[:2], "ST")
     return flags(shot)
 
 
@@ -93,10 +93,14 @@ def _probe(shot: Shot) -> list[str]:
 CASES: dict[str, tuple[Spoil, int, str]] = {
     "missing frame": (_missing, 65, "plate.####.exr: missing frames 1002 (it has 1001,1003-1004)"),
     "truncated frame": (_truncated, 65, "plate.1002.exr: "),
-    "no such folder": (lambda s: flags(s, plate=str(s.folder / "gone" / "p.####.exr")), 65, "gone: expected a directory"),
+    "no such folder": (
+        lambda s: flags(s, plate=str(s.folder / "gone" / "p.####.exr")),
+        65,
+        "gone: expected a directory",
+    ),
     "no such file": (lambda s: flags(s, background=str(s.folder / "gone.exr")), 65, "gone.exr: no such file"),
     "size of the matte": (_matte_size, 65, "matte.1001.exr: expected 96x64 like the plate, got 48x32"),
-    "channels of the matte": (_matte_channels, 65, "matte.1001.exr: expected one matte channel, it has U, V"),
+    "channels of the matte": (_matte_channels, 65, "matte.1001.exr: expected one matte channel, it has S, T"),
     "picture as matte": (_picture_as_matte, 65, "plate.1001.exr: expected a matte from 0 to 1"),
     "empty matte": (_empty_matte, 65, "matte.1001.exr: expected a foreground, the matte is empty in all 4 frames"),
     "empty alpha": (_empty_alpha, 65, "plate.1001.exr: expected a foreground, the matte is empty in all 4 frames"),
@@ -123,55 +127,68 @@ CASES: dict[str, tuple[Spoil, int, str]] = {
 def test_bad_input_is_refused_by_name_and_writes_nothing(shot: Shot, name: str) -> None:
     spoil, code, message = CASES[name]
     arguments = spoil(shot)
-    before = sorted(path for path in shot.folder.rglob("*"))
-    done = run("relight", *arguments)
-    found = (done.returncode, message in done.stderr, done.stdout, sorted(path for path in shot.folder.rglob("*")) == before)
-    assert found == (code, True, "", True), done.stderr
+    before = sorted(shot.folder.rglob("*"))
+    done = here("relight", *arguments)
+    found = (done.returncode, message in done.stderr, sorted(shot.folder.rglob("*")) == before)
+    assert found == (code, True, True), done.stderr
 
 
-def test_message_is_no_traceback(shot: Shot) -> None:
+def test_refusal_of_a_process_is_an_exit_code_and_a_message_on_stderr(shot: Shot) -> None:
     done = run("relight", *_truncated(shot))
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout, "plate.1002.exr" in done.stderr, "Traceback" in done.stderr) == (
+        65,
+        "",
+        True,
+        False,
+    )
 
 
 def test_recipe_with_a_typo_names_file_key_and_nearest(shot: Shot) -> None:
     recipe = shot.folder / "shot.toml"
     recipe.write_text(shot.recipe().to_toml().replace("strength =", "strenght ="))
-    done = run("relight", str(recipe))
-    assert (done.returncode, f"{recipe}: look.strenght: expected" in done.stderr, "strength" in done.stderr) == (65, True, True)
+    done = here("relight", str(recipe))
+    assert (done.returncode, f"{recipe}: look.strenght: expected" in done.stderr, "strength" in done.stderr) == (
+        65,
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("content", ["", "platelight = 99", "[", "\0", "name = 3"])
 def test_recipe_that_is_none_is_refused_by_its_name(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.toml").write_text(content)
-    done = run("relight", "x.toml", cwd=tmp_path)
+    done = here("relight", str(tmp_path / "x.toml"))
     assert (done.returncode, "x.toml" in done.stderr, "Traceback" in done.stderr) == (65, True, False)
 
 
 def test_check_lists_all_problems_in_json(shot: Shot) -> None:
     _missing(shot)
     _matte_size(shot)
-    done = run("check", *flags(shot, background=str(shot.folder / "gone.exr")), "--json")
+    done = here("check", *flags(shot, background=str(shot.folder / "gone.exr")), "--json")
     texts = " ".join(error["message"] for error in json.loads(done.stdout)["errors"])
     assert [part in texts for part in ("missing frames 1002", "got 48x32", "gone.exr")] == [True] * 3
 
 
 def test_check_of_a_good_shot_writes_nothing(shot: Shot) -> None:
-    done = run("check", *flags(shot))
+    done = here("check", *flags(shot))
     assert (done.returncode, (shot.folder / "out").exists()) == (0, False)
 
 
-@pytest.mark.parametrize("name", ["ein Ordner", "grün 日本", unicodedata.normalize("NFD", "Zürich é"), "it's \"quoted\" [x] {y} $Z"])
+@pytest.mark.parametrize(
+    "name", ["ein Ordner", "grün 日本", unicodedata.normalize("NFD", "Zürich é"), 'it\'s "quoted" [x] {y} $Z']
+)
 def test_paths_of_any_letters_work(shot: Shot, tmp_path: Path, name: str) -> None:
     moved = Shot(shot.folder.rename(tmp_path / name), shot.frames)
-    done = run("relight", *flags(moved))
+    done = here("relight", *flags(moved))
     assert (done.returncode, len(frames_in(moved.folder / "out"))) == (0, 8), done.stderr
 
 
 def test_composed_path_finds_decomposed_files(shot: Shot) -> None:
     for path in (shot.folder / "plate").iterdir():
         path.rename(path.with_name(unicodedata.normalize("NFD", path.name.replace("plate", "plaqué"))))
-    done = run("relight", *flags(shot, plate=str(shot.folder / "plate" / unicodedata.normalize("NFC", "plaqué.####.exr"))))
+    done = here(
+        "relight", *flags(shot, plate=str(shot.folder / "plate" / unicodedata.normalize("NFC", "plaqué.####.exr")))
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -195,11 +212,8 @@ def test_json_output_is_lines_of_json_even_when_openexr_prints(shot: Shot) -> No
 
 
 def test_closed_pipe_ends_without_a_traceback(shot: Shot) -> None:
-    from tests.cli.running import start
-
-    process = start("relight", *flags(shot), "--json", "--set", "engine.sleep_seconds=0.05")
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    said = process.stderr.read()
-    process.wait(60)
+    with start("relight", *flags(shot), "--json", "--set", "engine.sleep_seconds=0.05") as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
     assert "Traceback" not in said, said

@@ -13,7 +13,16 @@ from platelight_server.color.config import OLDER_NAMES, active_config, bundled_c
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names of Blender 5.0's own config that a scene can be in.
-BLENDER = ("Linear Rec.709", "ACEScg", "ACES2065-1", "Linear Rec.2020", "Linear DCI-P3 D65", "Non-Color", "sRGB", "ACEScct")
+BLENDER = (
+    "Linear Rec.709",
+    "ACEScg",
+    "ACES2065-1",
+    "Linear Rec.2020",
+    "Linear DCI-P3 D65",
+    "Non-Color",
+    "sRGB",
+    "ACEScct",
+)
 
 
 def test_our_config_is_valid() -> None:

@@ -31,7 +31,9 @@ def test_more_trusted_word_wins(asked: str, header: dict[str, object], expected:
 
 
 def test_untagged_file_is_refused_with_the_keys_that_settle_it() -> None:
-    with pytest.raises(ColorError, match=r"plate\.1001\.exr: no colour space: .*plate\.colorspace, background\.colorspace"):
+    with pytest.raises(
+        ColorError, match=r"plate\.1001\.exr: no colour space: .*plate\.colorspace, background\.colorspace"
+    ):
         identify(PLATE, {})
 
 
@@ -45,7 +47,9 @@ def test_interop_id_that_only_the_users_config_knows_is_kept(monkeypatch: pytest
     assert identify(PLATE, {"colorInteropID": "ocio:lin_awg4_scene"}).interop_id == "ocio:lin_awg4_scene"
 
 
-@pytest.mark.parametrize("values", [(0.0,) * 8, (0.3, 0.3) * 4, (float("nan"),) * 8, (0.64, 0.33, 0.3, 0.6, 0.15, 0.0, 0.3, 0.3)])
+@pytest.mark.parametrize(
+    "values", [(0.0,) * 8, (0.3, 0.3) * 4, (float("nan"),) * 8, (0.64, 0.33, 0.3, 0.6, 0.15, 0.0, 0.3, 0.3)]
+)
 def test_chromaticities_that_span_nothing_are_refused_by_name(values: tuple[float, ...]) -> None:
     with pytest.raises(ColorError, match=r"plate\.1001\.exr: chromaticities in the header: expected four points"):
         identify(PLATE, {"chromaticities": values})

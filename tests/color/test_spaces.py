@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from platelight.errors import ColorError
 from platelight_server.color import spaces
-from platelight_server.color.spaces import Space, convert, from_chromaticities, luminance_weights, matrix, named, primaries
+from platelight_server.color.spaces import (
+    Space,
+    convert,
+    from_chromaticities,
+    luminance_weights,
+    matrix,
+    named,
+    primaries,
+)
 
 STUDIO = "ocio://studio-config-latest"
 # Our name -> the studio config's.
@@ -52,7 +60,12 @@ def worst(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_conversion_is_that_of_the_studio_config(source: str, target: str) -> None:
-    apply = Ocio.Config.CreateFromFile(STUDIO).getProcessor(LINEAR[source], LINEAR[target]).getDefaultCPUProcessor().applyRGB
+    apply = (
+        Ocio.Config.CreateFromFile(STUDIO)
+        .getProcessor(LINEAR[source], LINEAR[target])
+        .getDefaultCPUProcessor()
+        .applyRGB
+    )
     rows = np.array([apply(row.tolist()) for row in np.eye(3)]).T
     expected = (rows @ colors().reshape(3, -1).astype(np.float64)).reshape(3, 1, -1)
     assert worst(convert(colors(), named(source), named(target)), expected) <= 2 * CLOSE

@@ -13,7 +13,11 @@ from tests.job.rendering import STILL, checked, delivered, header, render, stack
 from tests.shots import small
 from tests.shots.small import Shot
 
-STUDIO = {"lin_ap1_scene": "ACEScg", "lin_rec709_scene": "Linear Rec.709 (sRGB)", "lin_rec2020_scene": "Linear Rec.2020"}
+STUDIO = {
+    "lin_ap1_scene": "ACEScg",
+    "lin_rec709_scene": "Linear Rec.709 (sRGB)",
+    "lin_rec2020_scene": "Linear Rec.2020",
+}
 SRGB = "sRGB Encoded Rec.709 (sRGB)"
 PAIRS = [(plate, background) for plate in STUDIO for background in STUDIO if plate != background]
 CAMERA = (0.73, 0.28, 0.14, 0.855, 0.1, -0.05, 0.3127, 0.329)
@@ -94,7 +98,9 @@ def test_encoded_background_is_linearised(tmp_path: Path) -> None:
 
 def test_output_in_another_space_is_worked_in_it(tmp_path: Path) -> None:
     shot = shot_in(tmp_path, small.REC709, small.REC709)
-    recipe = shot.recipe(background=None, engine=STILL, output={"directory": str(tmp_path / "out"), "colorspace": "ACEScg"})
+    recipe = shot.recipe(
+        background=None, engine=STILL, output={"directory": str(tmp_path / "out"), "colorspace": "ACEScg"}
+    )
     render(recipe)
     expected = by_ocio(small.plate_pixels(1001), "Linear Rec.709 (sRGB)", "ACEScg")
     assert close(stack(delivered(recipe, 1001), ""), expected)
@@ -133,7 +139,9 @@ def test_wrong_colour_is_refused_by_name(tmp_path: Path, name: str) -> None:
         checked(shot.recipe(output={"directory": str(tmp_path / "out"), **output})).raise_first()
 
 
-def test_ocio_variable_that_cannot_be_read_is_an_error_of_the_check(shot: Shot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ocio_variable_that_cannot_be_read_is_an_error_of_the_check(
+    shot: Shot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OCIO", "/gone/config.ocio")
     assert "/gone/config.ocio: expected an OCIO config" in str(checked(shot.recipe()).errors[0])
 

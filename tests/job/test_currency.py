@@ -93,7 +93,9 @@ TABLES: dict[str, Callable[[Shot], dict[str, Any]]] = {
     "look": lambda shot: {"look": {"exposure_stops": 0.5}},
     "engine": lambda shot: {"engine": {"name": "test_still"}},
     "engine option": lambda shot: {"engine": {"name": "test_wavy", "options": {"sleep_seconds": 0.001}}},
-    "background exposure": lambda shot: {"background": {"still": str(shot.folder / "background.exr"), "exposure_stops": 1.0}},
+    "background exposure": lambda shot: {
+        "background": {"still": str(shot.folder / "background.exr"), "exposure_stops": 1.0}
+    },
     "no background": lambda shot: {"background": None},
     "no probe": lambda shot: {"probe_background": None},
     "probe's turn": lambda shot: {"probe_plate": {"path": str(shot.folder / "env_plate.exr"), "rotation_deg": 90.0}},

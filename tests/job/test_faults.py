@@ -1,4 +1,4 @@
-"""Faults: killed, interrupted, a full disk, an engine that ends the process. What was finished stays, the rest goes on."""
+"""Faults: killed, interrupted, a full disk, an engine that ends all. What is finished stays, the rest goes on."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wait_for_frames(process: subprocess.Popen[str], out: Path, count: int) -> No
     """Until `count` files are there; fails with what the process said when it ends before."""
     limit = time.monotonic() + 60
     while len(list(out.glob("small.*.exr"))) < count:
-        assert process.poll() is None and time.monotonic() < limit, process.communicate()
+        assert process.poll() is None and time.monotonic() < limit, process.kill() or process.communicate()
         time.sleep(0.005)
 
 
@@ -49,8 +49,10 @@ def leftovers(out: Path) -> list[str]:
     return [path.name for path in out.iterdir() if path.name.endswith(TEMPORARY)]
 
 
-@pytest.mark.parametrize("files", [1, 4, 9, 15])
-def test_killed_run_goes_on_to_the_same_bytes(undisturbed: tuple[Shot, dict[str, bytes]], tmp_path: Path, files: int) -> None:
+@pytest.mark.parametrize("files", [1, 7])
+def test_killed_run_goes_on_to_the_same_bytes(
+    undisturbed: tuple[Shot, dict[str, bytes]], tmp_path: Path, files: int
+) -> None:
     shot, expected = undisturbed
     process = running.start(*slow(shot, tmp_path / "out"))
     wait_for_frames(process, tmp_path / "out", files)
@@ -68,7 +70,11 @@ def test_killed_run_leaves_no_half_frame(undisturbed: tuple[Shot, dict[str, byte
     wait_for_frames(process, tmp_path / "out", 6)
     process.kill()
     process.communicate()
-    assert {name: content == expected[name] for name, content in frames_in(tmp_path / "out").items() if content != expected[name]} == {}
+    assert {
+        name: content == expected[name]
+        for name, content in frames_in(tmp_path / "out").items()
+        if content != expected[name]
+    } == {}
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -91,14 +97,19 @@ def test_engine_that_ends_the_process_loses_no_finished_frame(tmp_path: Path) ->
     broken = running.run(*arguments, "--set", "engine.break_at=1006")
     assert broken.returncode == 9
     kept = frames_in(shot.folder / "out")
-    assert [exr.read(shot.folder / "out" / name, ("R",) if "aux" not in name else ("gain.X",)).info.path.name for name in kept] == list(kept)
+    assert [
+        exr.read(shot.folder / "out" / name, ("R",) if "aux" not in name else ("gain.X",)).info.path.name
+        for name in kept
+    ] == list(kept)
 
 
 @contextlib.contextmanager
 def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A small file system of its own."""
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
     try:
@@ -167,6 +178,9 @@ def test_cancelled_job_keeps_the_frames_it_was_writing(tmp_path: Path) -> None:
     shot = small.make_shot(tmp_path, 8)
     done: list[int] = []
     outcome = job.run(
-        checked(shot.recipe()), lambda e: done.append(e.frame or 0) if e.kind == "done" else None, lambda: len(done) >= 2, workers=1
+        checked(shot.recipe()),
+        lambda e: done.append(e.frame or 0) if e.kind == "done" else None,
+        lambda: len(done) >= 2,
+        workers=1,
     )
     assert (outcome.cancelled, 2 <= len(outcome.rendered) < 8, leftovers(shot.folder / "out")) == (True, True, [])

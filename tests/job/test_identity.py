@@ -52,7 +52,9 @@ def test_kept_background_and_no_change_give_the_plate_back(shot: Shot, edge: str
 @pytest.mark.slow
 def test_4k_plate_comes_back_bit_for_bit(tmp_path: Path) -> None:
     shot = small.make_shot(tmp_path, 1, 4096, 2160)
-    recipe = shot.recipe(background=None, engine=STILL, output={"directory": str(tmp_path / "out"), "layers": ["composite"]})
+    recipe = shot.recipe(
+        background=None, engine=STILL, output={"directory": str(tmp_path / "out"), "layers": ["composite"]}
+    )
     render(recipe)
     assert np.array_equal(bits(stack(delivered(recipe, 1001), "")), bits(plate(shot, 1001)))
 
@@ -105,7 +107,9 @@ def test_relit_rebuilds_from_the_delivered_layers(shot: Shot) -> None:
     factor = np.exp2(stack(aux, "gain", "XYZ"))
     foreground, light = stack(aux, "foreground"), main["alpha.A"] * stack(aux, "fill")
     # The result's own rounding, and those of the layers that it is rebuilt from.
-    allowed = HALF_STEP * (np.abs(stack(main, "relit")) + np.abs(foreground) * factor + light) + HALF_TINY * (2 + factor)
+    allowed = HALF_STEP * (np.abs(stack(main, "relit")) + np.abs(foreground) * factor + light) + HALF_TINY * (
+        2 + factor
+    )
     assert bool((np.abs(foreground * factor + light - stack(main, "relit")) <= allowed).all())
 
 
@@ -194,7 +198,12 @@ def test_headers_of_the_plate_survive(shot: Shot) -> None:
     render(recipe)
     found = header(recipe, 1003)
     code = OpenEXR.TimeCode(1, 2, 3, 1003 % 24, False, False, False, False, False, False, 0, 0, 0, 0, 0, 0, 0, 0)
-    expected = {"timeCode": str(code), "framesPerSecond": str(Fraction(24000, 1001)), "owner": "ACME", "studio/shot": "sh010"}
+    expected = {
+        "timeCode": str(code),
+        "framesPerSecond": str(Fraction(24000, 1001)),
+        "owner": "ACME",
+        "studio/shot": "sh010",
+    }
     assert {key: str(found.get(key)) for key in expected} == expected
 
 

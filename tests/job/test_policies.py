@@ -36,7 +36,11 @@ def messages(shot: Shot, **tables: Any) -> list[str]:
 
 def test_missing_and_damaged_frames_are_listed_together(gappy: Shot) -> None:
     (text,) = messages(gappy)
-    assert ("missing frames 1003" in text, "plate.1006.exr" in text, "plate.missing = 'hold'" in text) == (True, True, True)
+    assert ("missing frames 1003" in text, "plate.1006.exr" in text, "plate.missing = 'hold'" in text) == (
+        True,
+        True,
+        True,
+    )
 
 
 def test_refusal_writes_nothing(gappy: Shot) -> None:
@@ -48,7 +52,9 @@ def test_hold_serves_the_frame_before(gappy: Shot) -> None:
     recipe = gappy.recipe(plate=plate_table(gappy, missing="hold"), background=None, engine=STILL)
     render(recipe)
     expected = [small.plate_pixels(1002), small.plate_pixels(1005)]
-    assert [np.array_equal(stack(delivered(recipe, f), ""), p) for f, p in zip((1003, 1006), expected, strict=True)] == [True] * 2
+    assert [
+        np.array_equal(stack(delivered(recipe, f), ""), p) for f, p in zip((1003, 1006), expected, strict=True)
+    ] == [True] * 2
 
 
 def test_held_frame_carries_no_other_frames_time_code(gappy: Shot) -> None:
@@ -76,13 +82,22 @@ def test_black_serves_black(gappy: Shot) -> None:
 def test_black_frame_has_the_windows_of_the_shot(tmp_path: Path) -> None:
     shot = small.make_shot(tmp_path, 3)
     for frame in shot.frames:
-        head = {**small.REC709, "dataWindow": ((10, 8), (89, 55)), "displayWindow": ((0, 0), (95, 63)), "pixelAspectRatio": 2.0}
+        head = {
+            **small.REC709,
+            "dataWindow": ((10, 8), (89, 55)),
+            "displayWindow": ((0, 0), (95, 63)),
+            "pixelAspectRatio": 2.0,
+        }
         small.write(tmp_path / "plate" / f"plate.{frame}.exr", small.plate_pixels(frame, 80, 48), "RGB", head)
     (tmp_path / "plate" / "plate.1002.exr").unlink()
     recipe = shot.recipe(plate=plate_table(shot, missing="black"), engine=STILL)
     render(recipe)
     infos = [exr.read_info(tmp_path / "out" / f"small.{f}.exr") for f in (1001, 1002)]
-    assert (infos[0].data, infos[0].display, infos[0].pixel_aspect) == (infos[1].data, infos[1].display, infos[1].pixel_aspect)
+    assert (infos[0].data, infos[0].display, infos[0].pixel_aspect) == (
+        infos[1].data,
+        infos[1].display,
+        infos[1].pixel_aspect,
+    )
 
 
 def test_skip_leaves_the_frames_out(gappy: Shot) -> None:
@@ -183,7 +198,10 @@ def test_first_frame_on_disk_outside_the_shot_does_not_matter(shot: Shot) -> Non
 
 
 PROBLEMS: dict[str, Any] = {
-    "size": ({"displayWindow": ((0, 0), (90, 63)), "dataWindow": ((0, 0), (95, 63))}, "expected 96x64 as in plate.1001.exr"),
+    "size": (
+        {"displayWindow": ((0, 0), (90, 63)), "dataWindow": ((0, 0), (95, 63))},
+        "expected 96x64 as in plate.1001.exr",
+    ),
     "place": ({"displayWindow": ((1, 0), (96, 63)), "dataWindow": ((0, 0), (95, 63))}, "got 96x64 at \\(1, 0\\)"),
     "aspect": ({"pixelAspectRatio": 2.0}, "expected pixel aspect 1 as in plate.1001.exr, got 2"),
     "colour": ({"colorInteropID": "lin_ap1_scene"}, "expected colorInteropID as in plate.1001.exr"),
@@ -210,7 +228,15 @@ def test_all_problems_are_found_at_once(shot: Shot) -> None:
         engine={"name": "test_wavy", "options": {"sleep": 1}},
         output={"directory": str(shot.folder / "file" / "out")},
     )
-    wanted = ["engine.options.sleep", "is not a folder", "no colour space", "gone.exr", "gone.chan", "finite pixels", "got 48x32"]
+    wanted = [
+        "engine.options.sleep",
+        "is not a folder",
+        "no colour space",
+        "gone.exr",
+        "gone.chan",
+        "finite pixels",
+        "got 48x32",
+    ]
     assert [part for part in wanted if not any(part in text for text in texts)] == []
 
 

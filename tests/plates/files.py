@@ -31,14 +31,17 @@ def rgb(values: np.ndarray, names: Sequence[str] = "RGB", stem: str = "") -> dic
 
 def write(path: Path, channels: dict[str, np.ndarray], **header: object) -> Path:
     """A single-part scanline file."""
-    OpenEXR.File({"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION, **header}, channels).write(str(path))
+    OpenEXR.File({"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION, **header}, channels).write(
+        str(path)
+    )
     return path
 
 
 def write_parts(path: Path, parts: dict[str, dict[str, np.ndarray]], **headers: dict[str, object]) -> Path:
     """A multi-part file; `headers` adds attributes by part name."""
     made = [
-        OpenEXR.Part({"type": OpenEXR.scanlineimage, **headers.get(name, {})}, channels, name) for name, channels in parts.items()
+        OpenEXR.Part({"type": OpenEXR.scanlineimage, **headers.get(name, {})}, channels, name)
+        for name, channels in parts.items()
     ]
     OpenEXR.File(made).write(str(path))
     return path

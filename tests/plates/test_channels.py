@@ -22,8 +22,7 @@ def info(*channels: str) -> PictureInfo:
     [
         (("R", "G", "B", "A", "left.R", "left.G", "left.B"), "auto", ""),
         (("R", "G", "B", "left.R", "left.G", "left.B"), "left", "left."),
-        (("ViewLayer.Combined.R", "ViewLayer.Combined.G", "ViewLayer.Combined.B", "v.Diff.R", "v.Diff.G", "v.Diff.B"), "auto",
-         "ViewLayer.Combined."),
+        (("v.Combined.R", "v.Combined.G", "v.Combined.B", "v.Diff.R", "v.Diff.G", "v.Diff.B"), "auto", "v.Combined."),
         (("beauty.R", "beauty.G", "beauty.B", "depth.Z"), "auto", "beauty."),
         (("R", "G", "B"), "rgba", ""),
     ],

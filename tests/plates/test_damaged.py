@@ -40,7 +40,10 @@ def test_half_a_file_is_refused_under_every_compression(tmp_path: Path, compress
 
 
 def test_truncated_second_part_is_refused(tmp_path: Path) -> None:
-    parts = {"rgba": files.rgb(files.pixels()), "matte": {"A": np.random.default_rng(2).random((20, 32)).astype(np.float16)}}
+    parts = {
+        "rgba": files.rgb(files.pixels()),
+        "matte": {"A": np.random.default_rng(2).random((20, 32)).astype(np.float16)},
+    }
     whole = files.write_parts(tmp_path / "whole.exr", parts).read_bytes()
     (tmp_path / "cut.exr").write_bytes(whole[:-200])
     with pytest.raises(FrameError, match="1 of 2 parts cannot be decoded"):

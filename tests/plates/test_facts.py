@@ -58,7 +58,9 @@ def test_file_replaced_under_its_old_date_is_read_again(
     assert looked(settled, tmp_path / "index", monkeypatch) == 1
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 2, "files": {"a": 3}}', '{"version": 99}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 2}', '{"version": 2, "files": {"a": 3}}', '{"version": 99}']
+)
 def test_damaged_index_is_made_again(
     settled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:

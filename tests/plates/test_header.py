@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,7 +92,7 @@ def round_trip(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """Comparable to the bit: arrays as bytes, floats as the float32 that a header holds, the library's structs as text."""
+    """Comparable to the bit: arrays as bytes, floats as the float32 of a header, the library's structs as text."""
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.shape, value.tobytes())
     if isinstance(value, float):

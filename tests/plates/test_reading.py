@@ -29,7 +29,9 @@ def test_lossy_compression_is_read_within_its_own_loss(tmp_path: Path, name: str
     assert np.abs(read - written).max() <= files.LOSSY[name] * float(np.abs(written).max())
 
 
-@pytest.mark.parametrize(("stored", "given"), [(np.float16, np.float16), (np.float32, np.float32), (np.uint32, np.float32)])
+@pytest.mark.parametrize(
+    ("stored", "given"), [(np.float16, np.float16), (np.float32, np.float32), (np.uint32, np.float32)]
+)
 def test_pixel_types_arrive_as_half_or_float(tmp_path: Path, stored: type, given: type) -> None:
     written = files.pixels(stored)
     read = exr.read(files.write(tmp_path / "a.exr", files.rgb(written)), "RGB").pixels

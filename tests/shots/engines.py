@@ -8,7 +8,17 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from platelight_server.engines.interface import Answer, Capabilities, Engine, FrameInputs, LightChange, Notes, Option, Shot, Pictures
+from platelight_server.engines.interface import (
+    Answer,
+    Capabilities,
+    Engine,
+    FrameInputs,
+    LightChange,
+    Notes,
+    Option,
+    Pictures,
+    Shot,
+)
 from platelight_server.engines.registry import register
 
 BACKGROUNDS = ("keep", "still", "sequence")
@@ -34,7 +44,7 @@ class WavyEngine(Engine):
 
     capabilities = Capabilities(
         "test_wavy", "a strong wave of light", BACKGROUNDS, 48, 2, context_frames=1,
-        options=(Option("sleep_seconds", "float", 0.0, "per frame"), Option("break_at", "int", -1, "frame that breaks")),
+        options=(Option("sleep_seconds", "float", 0.0, "per frame"), Option("break_at", "int", -1, "breaks here")),
     )  # fmt: skip
 
     def prepare(self, shot: Shot) -> Notes:

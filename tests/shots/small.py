@@ -45,13 +45,20 @@ class Shot:
         return Recipe.from_dict({key: value for key, value in document.items() if value is not None})
 
 
-def make_shot(folder: Path, count: int = 4, width: int = WIDTH, height: int = HEIGHT, header: Mapping[str, Any] = REC709) -> Shot:
+def make_shot(
+    folder: Path, count: int = 4, width: int = WIDTH, height: int = HEIGHT, header: Mapping[str, Any] = REC709
+) -> Shot:
     """Writes plate, matte and background for frames 1001 onwards."""
     frames = tuple(range(1001, 1001 + count))
     for name in ("plate", "matte"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for frame in frames:
-        write(folder / "plate" / f"plate.{frame}.exr", plate_pixels(frame, width, height), "RGB", plate_header(header, frame))
+        write(
+            folder / "plate" / f"plate.{frame}.exr",
+            plate_pixels(frame, width, height),
+            "RGB",
+            plate_header(header, frame),
+        )
         write(folder / "matte" / f"matte.{frame}.exr", matte_pixels(frame, width, height), "A")
     write(folder / "background.exr", np.flip(plate_pixels(7, width, height), 2) * np.float16(0.5), "RGB", header)
     return Shot(folder, frames)
@@ -60,7 +67,13 @@ def make_shot(folder: Path, count: int = 4, width: int = WIDTH, height: int = HE
 def plate_header(color: Mapping[str, Any], frame: int) -> dict[str, Any]:
     """A header as a camera's: time code, rate, owner, and a studio's own attribute."""
     code = OpenEXR.TimeCode(1, 2, 3, frame % 24, False, False, False, False, False, False, 0, 0, 0, 0, 0, 0, 0, 0)
-    return {**color, "timeCode": code, "framesPerSecond": Fraction(24000, 1001), "owner": "ACME", "studio/shot": "sh010"}
+    return {
+        **color,
+        "timeCode": code,
+        "framesPerSecond": Fraction(24000, 1001),
+        "owner": "ACME",
+        "studio/shot": "sh010",
+    }
 
 
 def plate_pixels(frame: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
@@ -82,6 +95,8 @@ def matte_pixels(frame: int, width: int = WIDTH, height: int = HEIGHT) -> np.nda
     return np.clip((height * 0.33 - distance) / 4 + 0.5, 0, 1)[None].astype(np.float16)
 
 
-def write(path: Path, pixels: np.ndarray, names: str, header: Mapping[str, Any] | None = None, compression: str = "zip") -> None:
+def write(
+    path: Path, pixels: np.ndarray, names: str, header: Mapping[str, Any] | None = None, compression: str = "zip"
+) -> None:
     """(C, H, W) as channels `names`."""
     exr.write(path, dict(zip(names, pixels, strict=True)), dict(header or {}), compression)

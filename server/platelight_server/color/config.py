@@ -1,7 +1,7 @@
 """The OCIO configuration in force, and the names that it knows.
 
-`$OCIO` is honoured; without it the config in `ocio/` is used, whose names match Blender's. A name that the user's config
-lacks is looked up in ours. Nothing here reads pixels, and OCIO's file rules are asked in `identify` alone.
+`$OCIO` is honoured; without it the config in `ocio/` is used, whose names match Blender's. A name that the user's
+config lacks is looked up in ours. Nothing here reads pixels, and OCIO's file rules are asked in `identify` alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which colour space a file is in.
 
-The order of trust (ASWF Color Interop Forum, "Identifying the Color Space of OpenEXR Files" 1.0.0): the recipe, the ACES
-container flag, `colorInteropID`, `chromaticities`, then a file rule of the user's `$OCIO` that speaks of this very file.
+The order of trust (ASWF Color Interop Forum, "Identifying the Color Space of OpenEXR Files" 1.0.0): the recipe, the
+ACES container flag, `colorInteropID`, `chromaticities`, then a file rule of the user's `$OCIO` that speaks of this very
+file.
 A catch-all rule does not count: ACES configs map every `*.exr` to ACES2065-1, which is wrong for most untagged plates.
 There is no further guess.
 """
@@ -41,8 +42,8 @@ def identify(path: Path, header: Mapping[str, Any], asked: str = "auto") -> Spac
     if ruled is not None:
         return ruled
     raise ColorError(
-        f"{path}: no colour space: expected colorInteropID or chromaticities in the header or a rule in $OCIO, found none;"
-        " name it in the recipe (plate.colorspace, background.colorspace), for example 'ACEScg' or 'Linear Rec.709'"
+        f"{path}: no colour space: expected colorInteropID or chromaticities in the header or a $OCIO rule, found"
+        " none; name it in the recipe (plate.colorspace, background.colorspace), for example 'ACEScg'"
     )
 
 
@@ -62,7 +63,7 @@ def _from_rules(path: Path) -> Space | None:
         return None
     name, rule = config.ocio.getColorSpaceFromFilepath(str(path))
     rules = config.ocio.getFileRules()
-    if rules.getName(rule) == "Default" or rules.getPattern(rule) == "*" or not rules.getPattern(rule):
-        if not rules.getRegex(rule):
-            return None
+    catch_all = rules.getName(rule) == "Default" or rules.getPattern(rule) in ("", "*")
+    if catch_all and not rules.getRegex(rule):
+        return None
     return named(name, f"$OCIO file rule {rules.getName(rule)!r}")

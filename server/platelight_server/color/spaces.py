@@ -28,7 +28,7 @@ BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.03
 
 @dataclass(frozen=True)
 class Space:
-    """A colour space: `name` to show, `interop_id` where the field has one, `chromaticities` where only those are known.
+    """A colour space: `name` to show, `interop_id` where the field has one, `chromaticities` where only they are known.
 
     `why` says where the knowledge comes from, for the check, the header and `info`.
     """
@@ -104,7 +104,7 @@ def primaries(space: Space) -> Chromaticities:
 
 
 def _is_gamut(values: Chromaticities) -> bool:
-    """Whether primaries and white make an invertible matrix. Primaries may lie outside the visible, as those of AP0 do."""
+    """Whether primaries and white make an invertible matrix. Primaries may be outside the visible, as AP0's are."""
     xy = np.array(values, dtype=np.float64).reshape(4, 2)
     if not np.isfinite(xy).all() or (xy[:, 1] == 0).any():
         return False

@@ -58,8 +58,8 @@ def over_box(camera: CameraFrame, display: Box, work: Box, width_px: int, height
 def _from_headers(asked: CameraSource, plate: Source, needed: Sequence[int], width: int, height: int) -> Camera:
     if asked.focal_mm is None or asked.sensor_mm is None:
         raise CameraError(
-            "camera.from_plate_header: expected camera.focal_mm and camera.sensor_mm beside it, the header's worldToCamera"
-            " says only where the camera stands"
+            "camera.from_plate_header: expected camera.focal_mm and camera.sensor_mm beside it, the header's"
+            " worldToCamera says only where the camera stands"
         )
     frames = []
     for frame in needed:

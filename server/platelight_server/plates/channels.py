@@ -23,7 +23,7 @@ def layers(info: PictureInfo) -> dict[str, tuple[str, ...]]:
 
 
 def picture_channels(info: PictureInfo, layer: str = "auto") -> tuple[str, str, str]:
-    """The R, G, B channels of a layer; "auto": top level, else Blender's `*.Combined`, else the only layer with colour."""
+    """The R, G, B channels of a layer; "auto": top level, else Blender's `*.Combined`, else the only coloured layer."""
     with_color = {name for name, lasts in layers(info).items() if {"R", "G", "B"} <= set(lasts)}
     if layer != "auto":
         chosen = "" if layer in ("RGB", "RGBA", "rgb", "rgba", "") else layer
@@ -38,7 +38,9 @@ def picture_channels(info: PictureInfo, layer: str = "auto") -> tuple[str, str, 
         return _rgb(candidates[0])
     if not candidates:
         raise FrameError(f"{info.path}: expected channels R,G,B, it has {_described(info)}")
-    raise FrameError(f"{info.path}: expected one layer with R,G,B, it has {', '.join(candidates)}; name one (plate.channels)")
+    raise FrameError(
+        f"{info.path}: expected one layer with R,G,B, it has {', '.join(candidates)}; name one (plate.channels)"
+    )
 
 
 def alpha_channel(info: PictureInfo, picture: tuple[str, str, str]) -> str:

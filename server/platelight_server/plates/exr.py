@@ -1,8 +1,9 @@
 """Reading OpenEXR files: every part, any compression, scanline or tiled, half, float or uint.
 
-Refuses by name what would be read wrong: deep data, subsampled (luminance/chroma) channels, parts that the library drops
-because their pixels are truncated or corrupt. Level 0 of mip-mapped files is read. The pattern (separate channels, no
-library threads, frames in parallel outside) is the fastest measured: 123 ms CPU for a 4K ZIP plate against 290 to 340.
+Refuses by name what would be read wrong: deep data, subsampled (luminance/chroma) channels, parts that the library
+drops because their pixels are truncated or corrupt. Level 0 of mip-mapped files is read. The pattern (separate
+channels, no library threads, frames in parallel outside) is the fastest measured: 123 ms CPU for a 4K ZIP plate
+against 290 to 340.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import OpenEXR
 from platelight.errors import FrameError
 
 from .picture import Box, Picture, PictureInfo
+from .printing import library_prints
 
 MAX_SIDE_PX = 32768
 MAX_AREA_PX = 1 << 28
@@ -52,7 +54,9 @@ def _read(path: Path, names: Sequence[str]) -> Picture:
     file = _open(path, header_only=False)
     if len(file.parts) != len(headers.parts):
         lost = len(headers.parts) - len(file.parts)
-        raise FrameError(f"{path}: {lost} of {len(headers.parts)} parts cannot be decoded; the file is truncated or corrupt")
+        raise FrameError(
+            f"{path}: {lost} of {len(headers.parts)} parts cannot be decoded; the file is truncated or corrupt"
+        )
     found: dict[str, np.ndarray] = {}
     part_names = _part_names([part.header for part in headers.parts])
     for index, part in enumerate(file.parts):
@@ -80,7 +84,8 @@ def _open(path: Path, header_only: bool) -> Any:
         if header_only:
             file = OpenEXR.File(str(path), header_only=True)
         else:
-            file = OpenEXR.File(str(path), separate_channels=True, num_threads=0)
+            with library_prints():
+                file = OpenEXR.File(str(path), separate_channels=True, num_threads=0)
     except FileNotFoundError:
         raise FrameError(f"{path}: no such file") from None
     except (RuntimeError, ValueError, UnicodeDecodeError, OSError, MemoryError) as error:
@@ -130,7 +135,9 @@ def _full_name(part_name: str, channel: str) -> str:
 def _pixels(path: Path, name: str, channel: Any, box: Box, wanted: Box) -> np.ndarray:
     pixels = channel.pixels
     if pixels is None or pixels.shape != (box.height, box.width):
-        raise FrameError(f"{path}: channel {name}: expected {box.width}x{box.height} pixels, got {getattr(pixels, 'shape', None)}")
+        raise FrameError(
+            f"{path}: channel {name}: expected {box.width}x{box.height} pixels, got {getattr(pixels, 'shape', None)}"
+        )
     return place(np.asarray(pixels), box, wanted)
 
 

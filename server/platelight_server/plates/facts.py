@@ -118,9 +118,27 @@ def _look(file: Path, channels: tuple[str, ...]) -> Facts:
     pixels = picture_io.read(file, channels).pixels
     nonfinite = tuple(count_nonfinite(np.ascontiguousarray(plane)) for plane in pixels)
     finite = pixels if not any(nonfinite) else np.where(np.isfinite(pixels), pixels, pixels.dtype.type(0))
-    equal = len(channels) == 1 or all(np.array_equal(finite[0], plane) for plane in finite[1:])
-    lows, highs = (tuple(float(v) for v in way(finite, axis=(1, 2))) for way in (np.min, np.max))
+    equal = len(channels) == 1 or all(np.array_equal(_ordered(finite[0]), _ordered(plane)) for plane in finite[1:])
+    lows, highs = zip(*(_extremes(np.ascontiguousarray(plane)) for plane in finite), strict=True)
     return Facts(found, nonfinite, lows, highs, equal)
+
+
+def _extremes(plane: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest value of finite pixels."""
+    if plane.dtype != np.float16:
+        return float(plane.min()), float(plane.max())
+    unsigned, signed = plane.view(np.uint16), plane.view(np.int16)
+    # As unsigned numbers negative halves follow the positive ones, as signed numbers they come before; among
+    # themselves they run backwards.
+    low = unsigned.max() if unsigned.max() > 0x7FFF else unsigned.min()
+    high = signed.max() if signed.max() >= 0 else signed.min()
+    as_half = [float(np.array(bits).astype(np.uint16).view(np.float16)) for bits in (low, high)]
+    return as_half[0], as_half[1]
+
+
+def _ordered(plane: np.ndarray) -> np.ndarray:
+    """Half as its bits, which numpy compares ten times faster."""
+    return np.ascontiguousarray(plane).view(np.uint16) if plane.dtype == np.float16 else plane
 
 
 def count_nonfinite(pixels: np.ndarray) -> int:
@@ -129,5 +147,8 @@ def count_nonfinite(pixels: np.ndarray) -> int:
     (...,) float16 or float32, contiguous
     """
     if pixels.dtype == np.float16:
-        return int(np.count_nonzero((pixels.view(np.uint16) & 0x7C00) == 0x7C00))
+        magnitude = pixels.view(np.uint16) & 0x7FFF
+        if magnitude.size == 0 or magnitude.max() < 0x7C00:
+            return 0
+        return int(np.count_nonzero(magnitude >= 0x7C00))
     return int(pixels.size - np.count_nonzero(np.isfinite(pixels)))

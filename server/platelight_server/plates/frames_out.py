@@ -85,11 +85,13 @@ def prepare_folder(folder: Path) -> None:
 
 
 def nearest_folder(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists. Raises `OutputError` where nothing can be made in it."""
+    """The folder itself, or the nearest one above that exists. Raises `OutputError` where nothing can be made in it."""
     for candidate in (folder, *folder.parents):
         if candidate.is_dir():
             if not os.access(candidate, os.W_OK | os.X_OK):
-                raise OutputError(f"{folder}: the output folder cannot be written: no permission to write in {candidate}")
+                raise OutputError(
+                    f"{folder}: the output folder cannot be written: no permission to write in {candidate}"
+                )
             return candidate
         if candidate.exists() or candidate.is_symlink():
             raise OutputError(f"{folder}: the output folder cannot be made: {candidate} is not a folder")

@@ -10,21 +10,46 @@ from ..color.spaces import Space, primaries
 
 # How pixels are stored: decided anew by the writer.
 STORAGE = frozenset(
-    "channels compression lineOrder type name view multiView chunkCount version tiles preview dwaCompressionLevel envmap"
-    " wrapmodes maxSamplesPerPixel idManifest deepImageState".split()
+    [
+        "channels",
+        "compression",
+        "lineOrder",
+        "type",
+        "name",
+        "view",
+        "multiView",
+        "chunkCount",
+        "version",
+        "tiles",
+        "preview",
+        "dwaCompressionLevel",
+        "envmap",
+        "wrapmodes",
+        "maxSamplesPerPixel",
+        "idManifest",
+        "deepImageState",
+    ]
 )
 # What the colours mean: stated anew, never carried blindly.
 COLOR = frozenset(
-    "colorInteropID chromaticities acesImageContainerFlag adoptedNeutral whiteLuminance renderingTransform"
-    " lookModTransform oiio:ColorSpace".split()
+    [
+        "colorInteropID",
+        "chromaticities",
+        "acesImageContainerFlag",
+        "adoptedNeutral",
+        "whiteLuminance",
+        "renderingTransform",
+        "lookModTransform",
+        "oiio:ColorSpace",
+    ]
 )
 # What belongs to one moment: a frame that another one stands in for must not carry these.
-MOMENT = frozenset("timeCode keyCode imageCounter capDate worldToCamera worldToNDC".split())
+MOMENT = frozenset(["timeCode", "keyCode", "imageCounter", "capDate", "worldToCamera", "worldToNDC"])
 PREFIX = "platelight:"
 
 
 def carried(plate_header: Mapping[str, Any]) -> dict[str, Any]:
-    """The plate's attributes that hold for the result as well: windows, time code, rate, camera, owner, studio's own."""
+    """The plate's attributes that hold for the result as well: windows, time code, rate, camera, owner, studio."""
     return {
         key: value
         for key, value in plate_header.items()
@@ -33,7 +58,7 @@ def carried(plate_header: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def untimed(plate_header: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a plate whose frame stands in for another one: without time code, camera position and the like."""
+    """The attributes of a plate whose frame stands in for another one: without time code, camera and the like."""
     return {key: value for key, value in plate_header.items() if key not in MOMENT}
 
 

@@ -21,18 +21,20 @@ from platelight.recipe import Recipe
 from ..color.identify import identify
 from ..color.spaces import Space, convert, named
 from . import picture_io
-from .header import untimed
 from .geometry import check_probe, fit, over_plate, resize
+from .header import untimed
 from .picture import Box, Picture, PictureInfo
 
 PROBE_LINES = 256
+# The bits of 1.0: halves from 0 to 1 are the unsigned numbers up to it, and numpy clips half slowly.
+HALF_ONE = 0x3C00
 
 
 @dataclass(frozen=True)
 class Source:
     """One kind of input: the channels read from it, its colour space, and the file that serves each frame.
 
-    `files` maps a frame to its file; `None` stands for black (policy `black`). A still serves every frame with one file.
+    `files` maps a frame to its file; `None` stands for black (policy `black`). A still serves every frame.
     `held` are the frames that another frame's file stands in for (policy `hold`).
     """
 
@@ -153,7 +155,8 @@ class Inputs:
         return self._finished_matte(pixels[:1])
 
     def _finished_matte(self, pixels: np.ndarray) -> np.ndarray:
-        matte = np.clip(pixels, 0, 1)
+        inside = pixels.dtype == np.float16 and pixels.view(np.uint16).max() <= HALF_ONE
+        matte = pixels if inside else np.clip(pixels, 0, 1)
         if self.recipe.matte is not None and self.recipe.matte.invert:
             matte = 1 - matte
         return np.ascontiguousarray(matte)
@@ -202,7 +205,7 @@ class Inputs:
 
 
 def repaired_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int]:
-    """NaN becomes 0, +-Inf becomes +-65504; negative values and values over 65504 (float files) stay. -> pixels, count."""
+    """NaN becomes 0, +-Inf becomes +-65504; negatives and (in float files) values over 65504 stay. -> pixels, count."""
     from .facts import count_nonfinite
 
     contiguous = np.ascontiguousarray(pixels)

@@ -97,7 +97,9 @@ def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy
     if lost and policy == "refuse":
         raise FrameError(_lost_frames(role, lost, on_disk, damaged))
     if not good:
-        raise FrameError(f"{role.key}: {role.sequence}: expected frames {FrameRange.of(wanted)}, found none that can be read")
+        raise FrameError(
+            f"{role.key}: {role.sequence}: expected frames {FrameRange.of(wanted)}, found none that can be read"
+        )
     served: dict[int, Path | None] = {}
     numbers = sorted(good)
     for frame in wanted:
@@ -117,7 +119,9 @@ def _lost_frames(role: Role, lost: Sequence[int], on_disk: Mapping[int, Path], d
     if missing:
         parts.append(f"missing frames {FrameRange.of(frame + role.offset for frame in missing)}")
     if broken:
-        parts.append("damaged: " + "; ".join(damaged[path] for path in broken[:5]) + (" ..." if len(broken) > 5 else ""))
+        parts.append(
+            "damaged: " + "; ".join(damaged[path] for path in broken[:5]) + (" ..." if len(broken) > 5 else "")
+        )
     there = f"it has {FrameRange.of(on_disk)}" if on_disk else "it has no frame"
     return (
         f"{role.key}: {role.sequence}: {'; '.join(parts)} ({there}); bring them, change frames,"
@@ -133,7 +137,7 @@ def channels_for(role: str, info: PictureInfo, recipe: Recipe) -> tuple[str, ...
         return matte_channels(info, recipe.matte.channel if recipe.matte else "auto")
     if role == "normal":
         layer = recipe.normal.channels if recipe.normal else "auto"
-        for stem in ([layer] if layer != "auto" else ["normal", "N", "Normal", ""]):
+        for stem in [layer] if layer != "auto" else ["normal", "N", "Normal", ""]:
             names = tuple(f"{stem}.{axis}" if stem else axis for axis in "XYZ")
             if set(names) <= set(info.channels):
                 return names
@@ -192,12 +196,16 @@ def agree(paths: Iterable[Path], first: PictureInfo, channels: tuple[str, ...], 
             continue  # reported as damaged where pixels are looked at
         lacking = [name for name in channels if name not in info.channels]
         if lacking:
-            wrong.append(f"{key}: {path}: expected channel {', '.join(lacking)} as in {first.path.name}, it has {', '.join(info.channels)}")
+            wrong.append(
+                f"{key}: {path}: expected channel {', '.join(lacking)} as in {first.path.name},"
+                f" it has {', '.join(info.channels)}"
+            )
         if info.display != first.display:
             wrong.append(f"{key}: {path}: expected {first.display} as in {first.path.name}, got {info.display}")
         if info.pixel_aspect != first.pixel_aspect:
             wrong.append(
-                f"{key}: {path}: expected pixel aspect {first.pixel_aspect:g} as in {first.path.name}, got {info.pixel_aspect:g}"
+                f"{key}: {path}: expected pixel aspect {first.pixel_aspect:g} as in {first.path.name},"
+                f" got {info.pixel_aspect:g}"
             )
         for name in COLOR_KEYS:
             if info.header.get(name) != first.header.get(name):

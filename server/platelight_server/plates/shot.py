@@ -19,8 +19,8 @@ from .inputs import Inputs, Source, space_of
 from .opening import Found, Role
 from .picture import Box, PictureInfo
 
-# A matte that never rises over this is empty; one over 1 by more than MATTE_MOST is no coverage (a picture was given for
-# it, or it is scaled to 255).
+# A matte that never rises over this is empty; one over 1 by more than MATTE_MOST is no coverage (a picture was given
+# for it, or it is scaled to 255).
 EMPTY_MATTE = 1 / 512
 MATTE_MOST = 1.01
 # Stands in for a colour space that cannot be told, so that the rest of the shot is checked in the same go.
@@ -49,10 +49,12 @@ def open_shot(
         source = found.attempt(lambda role=role, info=info: _source(role, info, recipe, needed, index, workers, facts))  # type: ignore[misc]
         if source is not None:
             sources[name] = source
-    if "plate" not in sources:
+    if "plate" not in infos:
         return None
-    first, plate = infos["plate"], _shared(sources)
-    if recipe.matte is not None and recipe.matte.from_plate_alpha:
+    # A plate that is refused has no files here; what its first header says is held against the others all the same.
+    first = infos["plate"]
+    plate = _shared(sources) if "plate" in sources else Source("plate", (), {})
+    if recipe.matte is not None and recipe.matte.from_plate_alpha and plate.channels:
         sources["matte"] = Source("matte", opening.alpha_of_plate(first, plate.channels), plate.files)
     space = found.attempt(lambda: opening.plate_space(first, recipe))
     working = found.attempt(lambda: opening.working_space(recipe, space or UNKNOWN))
@@ -97,7 +99,11 @@ def _source(
     facts.update({(role.name, path): fact.of(0, len(channels)) for path, fact in seen.items()})
     if alpha_too:
         facts.update({("matte", path): fact.of(len(channels), None) for path, fact in seen.items()})
-    held = () if role.sequence.is_still else (f for f, path in served.items() if path and path != on_disk.get(f + role.offset))
+    held = (
+        ()
+        if role.sequence.is_still
+        else (f for f, path in served.items() if path and path != on_disk.get(f + role.offset))
+    )
     return Source(role.name, channels, served, space, frozenset(held))
 
 
@@ -117,7 +123,11 @@ def _work(role: Role, shot: Sequence[int], first: PictureInfo) -> Box:
 
 
 def _asked_space(role: str, recipe: Recipe) -> str:
-    asked = {"background": recipe.background, "probe_background": recipe.probe_background, "probe_plate": recipe.probe_plate}
+    asked = {
+        "background": recipe.background,
+        "probe_background": recipe.probe_background,
+        "probe_plate": recipe.probe_plate,
+    }
     said = asked[role]
     return said.colorspace if said is not None else "auto"
 
@@ -142,12 +152,14 @@ def _sizes(inputs: Inputs, needed: Sequence[int], found: Found) -> None:
                     found.errors.append(error)
                     break
             elif (shown.width, shown.height) != (display.width, display.height):
-                found.errors.append(FrameError(f"{source.role}: {path}: expected {display} like the plate, got {shown}"))
+                found.errors.append(
+                    FrameError(f"{source.role}: {path}: expected {display} like the plate, got {shown}")
+                )
                 break
 
 
 def _finite(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, Path], Facts], found: Found) -> None:
-    """Plates and mattes must be finite, or the policy is `repair`. Backgrounds, probes and normals are repaired, and said."""
+    """Plates and mattes are finite, or the policy is `repair`. Backgrounds, probes, normals are repaired and said."""
     for source in inputs.sources():
         bad = {p: sum(facts[source.role, p].nonfinite) for p in opening.used_files(source, needed)}
         bad = {path: count for path, count in bad.items() if count}
@@ -156,7 +168,9 @@ def _finite(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, Pat
         path, count = next(iter(bad.items()))
         text = f"{path}: expected finite pixels, got {count} NaN or Inf values ({len(bad)} such frames)"
         if source.role in ("plate", "matte") and inputs.recipe.plate.nonfinite == "refuse":
-            todo = "repair the file, or set plate.nonfinite = 'repair' (NaN becomes 0, Inf becomes 65504, and is counted)"
+            todo = (
+                "repair the file, or set plate.nonfinite = 'repair' (NaN becomes 0, Inf becomes 65504, and is counted)"
+            )
             found.errors.append(FrameError(f"{source.role}.path: {text}; {todo}"))
         else:
             found.warnings.append(f"{source.role}: {text}; NaN becomes 0, Inf becomes 65504")
@@ -172,14 +186,18 @@ def _coverage(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, P
         if max(fact.highs) > MATTE_MOST or min(fact.lows) < 1 - MATTE_MOST:
             found.errors.append(
                 FrameError(
-                    f"{path}: expected a matte from 0 to 1 in {', '.join(matte.channels)}, got {min(fact.lows):g} to {max(fact.highs):g}"
+                    f"{path}: expected a matte from 0 to 1 in {', '.join(matte.channels)}, got"
+                    f" {min(fact.lows):g} to {max(fact.highs):g}"
                 )
             )
             return
         if len(matte.channels) > 1 and not fact.equal_channels:
             names = ", ".join(matte.channels)
             found.errors.append(
-                FrameError(f"{path}: expected one matte channel or equal R,G,B, got {names} that differ; name one (matte.channel)")
+                FrameError(
+                    f"{path}: expected one matte channel or equal R,G,B, got {names} that differ;"
+                    " name one (matte.channel)"
+                )
             )
             return
     inverted = inputs.recipe.matte is not None and inputs.recipe.matte.invert
@@ -193,7 +211,9 @@ def _coverage(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, P
     elif empty:
         found.warnings.append(f"matte: {len(empty)} frames are empty, the first is {empty[0]}")
     if looked and all(value >= 1 for value in least.values()):
-        found.warnings.append(f"matte: channel {matte.channels[0]} is 1 in all frames; is it the right one (matte.channel)?")
+        found.warnings.append(
+            f"matte: channel {matte.channels[0]} is 1 in all frames; is it the right one (matte.channel)?"
+        )
 
 
 def _lights(recipe: Recipe, needed: Sequence[int], found: Found) -> None:
@@ -201,5 +221,7 @@ def _lights(recipe: Recipe, needed: Sequence[int], found: Found) -> None:
         lacking = [] if not light.transforms else [frame for frame in needed if frame not in light.transforms]
         if lacking:
             found.errors.append(
-                RecipeError(f"lights[{number}].transforms", f"frames {FrameRange.of(needed)}", f"no {FrameRange.of(lacking)}")
+                RecipeError(
+                    f"lights[{number}].transforms", f"frames {FrameRange.of(needed)}", f"no {FrameRange.of(lacking)}"
+                )
             )
