@@ -23,6 +23,9 @@ from .plates.inputs import FullFrame, Inputs
 from .plates.picture import Box
 from .stages import Stages
 
+# A probe whose mean light leans towards the screen's colour by this factor has seen the screen.
+SEEN_SCREEN = 1.1
+
 
 @dataclass(frozen=True)
 class Finisher:
@@ -83,4 +86,16 @@ def _screen(look: Look, inputs: Inputs, view: ModelView) -> Screen | None:
         return look.spill
     votes = Counter(detect_screen(seen.plate, seen.matte) for seen in view.sampled())
     winner, count = votes.most_common(1)[0] if votes else (None, 0)
-    return winner if count * 2 > sum(votes.values()) else None
+    if winner is None or count * 2 <= sum(votes.values()):
+        return None
+    return None if any(_lit_by(winner, seen.probe_plate) for seen in view.sampled()) else winner
+
+
+def _lit_by(screen: Screen, probe: torch.Tensor | None) -> bool:
+    """True where the plate's own probe has seen the screen: the change of light then takes its spill off already, and
+    taking it off twice would leave the foreground in the opposite colour."""
+    if probe is None:
+        return False
+    red, green, blue = (float(value) for value in probe.mean((1, 2)))
+    key, others = (green, max(red, blue)) if screen == "green" else (blue, max(red, green))
+    return key > SEEN_SCREEN * others

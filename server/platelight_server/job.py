@@ -26,7 +26,7 @@ from .engines.registry import create
 from .fingerprint import frame_hashes, header_recipe, is_current
 from .finishing import Finisher
 from .model_view import ModelView
-from .plan import Window
+from .plan import wanted_windows
 from .plates import delivery, frames_out
 from .reading import ReadAhead
 from .stages import Stages
@@ -129,11 +129,7 @@ def _render(
         finisher = Finisher.of(checked.inputs, view)
     on_event(Event("prepared", None, 0, len(todo)))
     said = _header(checked, outcome.notes)
-    windows = [
-        Window(w.index, tuple(f for f in w.answered if f in todo), w.needed)
-        for w in checked.windows
-        if set(w.answered) & todo
-    ]
+    windows = wanted_windows(checked.windows, todo)
     state = _Progress(outcome, len(todo), on_event)
 
     def finish(answer: Answer, seen: FrameInputs, ahead: ReadAhead) -> None:

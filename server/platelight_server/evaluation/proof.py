@@ -37,12 +37,22 @@ def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
     frames = _stated(checked)
     proof = _summary(checked, outcome, frames)
     path = folder / f"{recipe.output_name}.proof.json"
-    if not outcome.rendered and path.is_file():
+    if not outcome.rendered and _holds(path, proof):
         # Nothing was rendered: the proof on disk, with its timings, is the true one.
         return {**proof, "said": [f"proof: {path}"]}
     frames_out.write_bytes(path, (json.dumps(proof, indent=1, ensure_ascii=False) + "\n").encode())
     frames_out.write_bytes(path.with_suffix(".png"), sheet_png(checked, proof, frames))
     return {**proof, "said": _sentences(proof, path)}
+
+
+def _holds(path: Path, proof: Mapping[str, Any]) -> bool:
+    """Whether the proof on disk is of these very frames; it is not where a job was killed before it wrote its own."""
+    try:
+        there = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    measured = set(proof) - {"rendered", "cpuSeconds", "wallSeconds", "peakMemoryBytes", "machine", "notes"}
+    return isinstance(there, dict) and all(there.get(key) == proof[key] for key in measured)
 
 
 def _stated(checked: Checked) -> dict[int, dict[str, Any]]:
@@ -135,4 +145,9 @@ def _sentences(proof: Mapping[str, Any], path: Path) -> list[str]:
         flicker = f"; flicker {proof['flickerBeforeMilliStops']} -> {proof['flickerAfterMilliStops']} mEV"
     stops = proof["exposureChangeStops"]
     level = "" if stops is None else f"; foreground {stops:+.2f} stops"
-    return [f"outside the matte: {exact}{level}{flicker}", f"proof: {path.with_suffix('.png')}"]
+    guess = proof["notes"].get("exposure_guess_stops")
+    guessed = [] if not guess else [
+        f"the level of the light is a guess ({guess:+.2f} stops, from {proof['notes'].get('exposure_from', 'the plates')});"
+        " correct it with --set look.exposure=STOPS, a grey card or probes"
+    ]  # fmt: skip
+    return [f"outside the matte: {exact}{level}{flicker}", *guessed, f"proof: {path.with_suffix('.png')}"]

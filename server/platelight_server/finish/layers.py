@@ -13,6 +13,7 @@ The composite's alpha is 1 everywhere: a composite covers the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -140,8 +141,9 @@ class _Frame:
         if name == "background":  # a new one is delivered as it came
             return behind.to(self.kind, copy=self.background is None)
         shape = (len(COLOUR[name]), self.height, self.width)
-        if name == "shadow":
-            return torch.ones(shape, dtype=self.kind)
+        unchanged = (name == "gain" and self.gain.is_zero) or (name == "fill" and self.fill.is_zero)
+        if unchanged or (name == "shadow" and self.shadow is None):
+            return _constant(1.0 if name == "shadow" else 0.0, self.height, self.width, self.kind).expand(shape)
         # numpy takes zeroed pages from the system, torch writes the zeros: 0.1 s a frame at 4K.
         single = name == "depth" or self.kind == torch.float32
         return torch.from_numpy(np.zeros(shape, np.float32 if single else np.float16))
@@ -163,7 +165,7 @@ class _Frame:
 
     def _planes(self) -> dict[str, torch.Tensor]:
         """Every delivered channel. The alphas are one plane, and so are planes of one value."""
-        planes = {}
+        planes: dict[str, torch.Tensor] = {}
         for name, layer in self.out.items():
             planes.update(zip(COLOUR[name], layer, strict=True))
             if name in ("relit", "foreground"):
@@ -171,7 +173,7 @@ class _Frame:
         if "alpha" in self.out:
             planes["alpha.A"] = self.matte[0]
         if "composite" in self.out:
-            planes["A"] = torch.ones(self.height, self.width, dtype=self.kind)
+            planes["A"] = _constant(1.0, self.height, self.width, self.kind)
         return planes
 
     def _gain_rows(self, first: int, end: int) -> torch.Tensor | None:
@@ -271,6 +273,12 @@ class _Frame:
     def _put(self, name: str, strip: _Strip, colour: torch.Tensor) -> None:
         if name in self.out:
             strip.of(self.out[name]).copy_(repaired(colour, self.repairs))
+
+
+@lru_cache(maxsize=4)
+def _constant(value: float, height: int, width: int, kind: torch.dtype) -> torch.Tensor:
+    """A plane of one value, shared by all frames and channels that hold it: nobody writes into a delivered plane."""
+    return torch.full((height, width), value, dtype=kind)
 
 
 def _plain(name: str, x: torch.Tensor) -> torch.Tensor:

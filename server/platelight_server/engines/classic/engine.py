@@ -15,7 +15,7 @@ import torch
 from platelight_server.engines.classic import light, normals, shadow
 from platelight_server.engines.classic.change import Change, grade_of, level_of
 from platelight_server.engines.classic.light import Surroundings
-from platelight_server.engines.classic.reading import Probes, matte_of, read, to_hwc, world_normals
+from platelight_server.engines.classic.reading import MOST_SAMPLES, Probes, matte_of, read, to_hwc, world_normals
 from platelight_server.engines.classic.sphere import Array, f32
 from platelight_server.engines.interface import (
     Answer,
@@ -66,6 +66,7 @@ class ClassicEngine(Engine):
         model_height=360,
         window_frames=1,
         context_frames=normals.CONTEXT_FRAMES,
+        sampled_frames=MOST_SAMPLES,
         uses_probes=True,
         uses_lights=True,
         uses_camera=True,

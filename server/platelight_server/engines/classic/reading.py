@@ -21,7 +21,7 @@ from platelight_server.engines.classic.light import Surroundings
 from platelight_server.engines.classic.sphere import Array, finite
 from platelight_server.engines.interface import FrameInputs, Shot
 
-MOST_SAMPLES = 12
+MOST_SAMPLES = 8
 OPAQUE, CLEAR = 0.95, 0.05
 DEFAULT_DISTANCE_M = 4.0
 # The inflated normals of the dev subjects are 31 to 37 degrees off. What of this is finer than a limb averages over
