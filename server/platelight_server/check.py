@@ -68,7 +68,7 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     capabilities = _engine(recipe, found)
     wanted = _wanted(recipe, only, found)
     folder = _output_folder(recipe, found)
-    index = FactIndex(folder / f".{recipe.output_name}.platelight-index.json")
+    index = FactIndex(FactIndex.place(folder, recipe.output_name), base.absolute())
     facts: dict[tuple[str, Path], Facts] = {}
     # Without an engine there are no windows; the pictures are checked all the same.
     planned = plan_windows(shot, *_window(capabilities))

@@ -68,6 +68,7 @@ class ModelView:
             luminance_weights(self.inputs.space),
             recipe.ground,
             recipe.look.seed,
+            recipe.look.stability,
             frozenset(frame for frame in self.sampled_frames() if frame not in self.inputs.plate.files),
         )
 

@@ -53,11 +53,12 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
     if args.kind == "pipeline":
         from platelight_server.evaluation.bench_pipeline import measure_pipeline
 
-        return measure_pipeline(folder, width, height, int(args.frames or 12)).as_dict()
+        (frames,) = _lengths(args.frames or "12", 1)
+        return measure_pipeline(folder, width, height, frames).as_dict()
     from platelight_server.evaluation import bench_process
 
     if args.kind == "memory":
-        lengths = [int(part) for part in (args.frames or "24,480").split(",")]
+        lengths = _lengths(args.frames or "24,480", 2)
         return bench_process.measure_memory(folder, width, height, lengths).as_dict()
     if args.kind == "start":
         return bench_process.measure_start().as_dict()
@@ -66,6 +67,13 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
     from platelight_server.evaluation.bench_quality import measure_quality
 
     return measure_quality(args.data.absolute(), folder, args.matte, args.values)
+
+
+def _lengths(text: str, count: int) -> list[int]:
+    parts = text.split(",")
+    if len(parts) != count or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise RecipeError("--frames", "a number of frames" if count == 1 else "two numbers, such as 24,480", repr(text))
+    return [int(part) for part in parts]
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -27,11 +27,13 @@ def run(args: argparse.Namespace) -> int:
     from platelight_server.evaluation.contact_sheet import sheet_png
     from platelight_server.plates.frames_out import write_bytes
 
+    from .progress import looking
     from .relight import render
 
-    recipe = Recipe.from_toml(SHOT / "recipe.toml").resolved(SHOT)
+    recipe = Recipe.from_toml(SHOT / "recipe.toml")
     recipe = replace(recipe, output=replace(recipe.output, directory=str(args.out.absolute())))
-    checked = check(recipe, SHOT)
+    with looking(len(recipe.frames), args.json or args.quiet):
+        checked = check(recipe, SHOT)
     checked.raise_first()
     code = render(checked, args.json, args.quiet, False, "cpu", None)
     sheet = args.out / "demo.contact.png"

@@ -41,5 +41,6 @@ def run(args: argparse.Namespace) -> int:
         for option in one.options:
             limits = f" ({', '.join(option.choices)})" if option.choices else ""
             unit = f" {option.unit}" if option.unit else ""
-            print(f"  --set engine.{option.name}={option.default}{unit}{limits}: {option.description}")
+            default = option.default if isinstance(option.default, str) else json.dumps(option.default)
+            print(f"  --set engine.{option.name}={default}{unit}{limits}: {option.description}")
     return 0

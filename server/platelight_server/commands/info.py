@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from platelight.errors import PlatelightError
+from platelight.errors import FrameError, PlatelightError
 from platelight.frames import FrameRange
 from platelight.recipe import Recipe
 
@@ -16,7 +16,9 @@ from platelight.recipe import Recipe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of info."""
     parser.add_argument("file", type=Path, help="an EXR or another picture")
-    parser.add_argument("--base", type=Path, help="folder that the recipe's relative paths start at (default: here)")
+    parser.add_argument(
+        "--base", type=Path, help="folder that the recipe's relative paths start at (default: as last rendered)"
+    )
     parser.add_argument("--recipe", action="store_true", help="print the recipe of a result as TOML, nothing else")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -35,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(said, ensure_ascii=False))
         return 0
     for key, value in said.items():
+        if value == "":
+            continue
         if isinstance(value, dict):
             value = ", ".join(f"{name or 'top level'} ({' '.join(inner)})" for name, inner in value.items())
         print(f"{key:<14} {value}")
@@ -79,7 +83,9 @@ def _color(path: Path, info: Any) -> str:
 
 
 def _recipe(stated: dict[str, str], path: Path) -> Recipe:
-    recipe = Recipe.from_json(stated.get("recipe", "null"))
+    if "recipe" not in stated:
+        raise FrameError(f"{path}: expected a result of Platelight, its header holds no recipe")
+    recipe = Recipe.from_json(stated["recipe"])
     return replace(recipe, output=replace(recipe.output, directory=str(path.absolute().parent)))
 
 
@@ -87,10 +93,13 @@ def _current(args: argparse.Namespace, stated: dict[str, str]) -> str:
     """Whether rendering the recipe now would give this very frame."""
     from platelight_server.check import check
     from platelight_server.fingerprint import frame_hashes
+    from platelight_server.plates.facts import FactIndex
 
     frame = int(stated.get("frame", "0"))
     try:
-        checked = check(_recipe(stated, args.file), args.base or Path.cwd(), FrameRange.of([frame]))
+        recipe = _recipe(stated, args.file)
+        index = FactIndex(FactIndex.place(args.file.absolute().parent, recipe.output_name))
+        checked = check(recipe, args.base or index.base or Path.cwd(), FrameRange.of([frame]))
         checked.raise_first()
         expected = frame_hashes(checked)[frame]
     except PlatelightError as error:

@@ -1,4 +1,7 @@
-"""Progress of a job: a live bar with rate and ETA on a terminal, a line per frame elsewhere, or JSON lines."""
+"""Progress of a job: a live bar with rate and ETA on a terminal, a line per frame elsewhere, or JSON lines.
+
+Rates count from the moment the shot has been read, so that the first frames do not look slow.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,24 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from typing import Any
 
 from platelight_server.job import Event
 
 Report = Callable[[Event], None]
+# Rich forgets what is older than its half minute, and then has no estimate for frames that take longer.
+ESTIMATE_OVER_S = 3600.0
+
+
+def looking(frames: int, quiet: bool) -> AbstractContextManager[Any]:
+    """Says on a terminal that the shot is being checked: a long one takes a while before its first frame."""
+    if quiet or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"checking {frames} frames")
 
 
 @contextmanager
@@ -37,7 +52,10 @@ def _lines() -> Report:
     started = time.monotonic()
 
     def report(event: Event) -> None:
-        if event.kind == "done":
+        nonlocal started
+        if event.kind == "prepared":
+            started = time.monotonic()
+        elif event.kind == "done":
             rate = event.done / max(time.monotonic() - started, 1e-9)
             left = (event.total - event.done) / rate
             print(
@@ -57,18 +75,21 @@ def _live(total: int) -> Iterator[Report]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description:<16}"), BarColumn(None), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:>9}"), TimeRemainingColumn(elapsed_when_finished=True),
     )  # fmt: skip
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, speed_estimate_period=ESTIMATE_OVER_S) as bar:
         task = bar.add_task("reading the shot", total=total, rate="")
         started = time.monotonic()
 
         def report(event: Event) -> None:
-            if event.kind == "failed":
-                console.print(f"frame {event.frame} failed: {event.message}", style="red", markup=False)
+            nonlocal started
             if event.kind == "current":
                 return
+            if event.kind == "prepared":
+                started = time.monotonic()
+            if event.kind == "failed":
+                console.print(f"frame {event.frame} failed: {event.message}", style="red", markup=False)
             rate = event.done / max(time.monotonic() - started, 1e-9)
             bar.update(
                 task, total=event.total, completed=event.done,

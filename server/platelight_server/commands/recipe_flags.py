@@ -64,9 +64,7 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, Path, FrameRange | No
         base = args.recipe.absolute().parent
         if args.frames is not None:
             only = FrameRange.parse(args.frames)
-        # Flags are relative to where the user stands, the file's paths to the file.
-        recipe = recipe.resolved(base) if any(_paths(args)) else recipe
-        base = Path.cwd() if any(_paths(args)) else base
+        args = _absolute(args)  # flags are relative to where the user stands, the file's paths to the file
     else:
         recipe, base = _bare_recipe(args), Path.cwd()
     recipe = _with_flags(recipe, args)
@@ -136,15 +134,11 @@ def _with_flags(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     return replace(recipe, **changes)
 
 
-def _paths(args: argparse.Namespace) -> tuple[bool, ...]:
-    given = (
-        args.plate,
-        args.matte,
-        args.background,
-        args.probe_background,
-        args.probe_plate,
-        args.normal,
-        args.camera,
-        args.out,
-    )
-    return tuple(value is not None for value in given)
+def _absolute(args: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with every path that a flag gives made absolute."""
+    changed = argparse.Namespace(**vars(args))
+    for flag in ("plate", "matte", "background", "probe_background", "probe_plate", "normal", "camera", "out"):
+        given = getattr(args, flag)
+        if given is not None and (flag, given) != ("matte", "plate"):
+            setattr(changed, flag, str(Path.cwd() / given))
+    return changed

@@ -10,6 +10,8 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from platelight.errors import ResourceError
+
 from .recipe_flags import add_recipe_arguments, recipe_from
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="render frames that are current as well")
     parser.add_argument("--device", default="cpu", help="torch device of the engine (default: cpu)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="frames finished at once (default: the number of cores)"
+        "--workers", type=_count, metavar="N", help="frames finished at once (default: the number of cores)"
     )
 
 
@@ -35,8 +37,12 @@ def run(args: argparse.Namespace) -> int:
     """Renders. 0 when all frames are there, 3 when some failed."""
     from platelight_server.check import check
 
+    from .progress import looking
+
     recipe, base, only = recipe_from(args)
-    checked = check(recipe, base, only, args.workers)
+    _check_device(args.device)
+    with looking(len(only or recipe.frames), args.json or args.quiet):
+        checked = check(recipe, base, only, args.workers)
     for text in checked.warnings:
         print(f"warning: {text}", file=sys.stderr)
     for error in checked.errors[1:]:
@@ -61,6 +67,25 @@ def render(checked: Checked, as_json: bool, quiet: bool, force: bool, device: st
         return EXIT_OF_SIGNAL.get(stop.received or signal.SIGINT, 130)
     outcome.raise_failed()
     return 0
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
+    return int(text)
+
+
+def _check_device(name: str) -> None:
+    """Raises `ResourceError` where torch cannot put an array there: before the shot is read, not in the middle."""
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ResourceError(
+            f"--device: expected a torch device of this machine, such as cpu or cuda, got {name!r}: {reason}"
+        ) from None
 
 
 def _summary(checked: Checked, outcome: Outcome, proof: dict[str, Any], as_json: bool) -> None:

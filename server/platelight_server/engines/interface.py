@@ -58,6 +58,7 @@ class Shot:
     luminance: tuple[float, float, float]
     ground: Ground | None = None
     seed: int = 0
+    stability: float = 1.0  # the look's dial: 1 is steadiest, 0 lets every frame stand alone
     skipped: frozenset[int] = frozenset()  # frames without a file, left out by the recipe's policy
 
     def sampled(self, most: int) -> Iterator[FrameInputs]:

@@ -120,7 +120,7 @@ def _bare(checked: Checked, recipe: Recipe, folder: Path) -> tuple[float, float]
 
 
 def _multiplication(width_px: int, height_px: int) -> float:
-    """CPU seconds of multiplying a 4K plate by a scalar, scaled to this size: the transfer's ratio was measured there."""
+    """CPU seconds of multiplying a 4K plate by a scalar (there the ratio was measured), scaled to this size."""
     plate = torch.rand(3, 2160, 4096)
     start, times = time.process_time(), 5
     for _ in range(times):

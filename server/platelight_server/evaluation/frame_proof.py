@@ -12,6 +12,8 @@ from ..plates.inputs import FullFrame
 
 # Means are taken on every fourth pixel of every fourth line: 1/16 of the pixels, 3 ms at 4K.
 STEP = 4
+# The largest half; a value that is not finite differs by this much, as JSON knows no infinity.
+HALF_MOST = 65504.0
 
 
 def frame_proof(full: FullFrame, layers: Layers, channels: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -42,10 +44,11 @@ def _outside(full: FullFrame, channels: Mapping[str, np.ndarray]) -> float | Non
     behind = full.plate if full.background is None else full.background
     largest = 0.0
     for plane, name in zip(behind, "RGB", strict=True):
-        expected = np.clip(plane, -65504, 65504).astype(np.float16) if plane.dtype != np.float16 else plane
+        expected = np.clip(plane, -HALF_MOST, HALF_MOST).astype(np.float16) if plane.dtype != np.float16 else plane
         differs = _differ(channels[name], expected) & outside
         if differs.any():
-            largest = max(largest, float(np.abs(channels[name][differs].astype(np.float64) - expected[differs]).max()))
+            difference = np.abs(channels[name][differs].astype(np.float64) - expected[differs])
+            largest = max(largest, float(np.nan_to_num(difference, nan=HALF_MOST, posinf=HALF_MOST).max()))
     return largest
 
 

@@ -37,7 +37,7 @@ def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
     frames = _stated(checked)
     proof = _summary(checked, outcome, frames)
     path = folder / f"{recipe.output_name}.proof.json"
-    if not outcome.rendered and _holds(path, proof):
+    if not outcome.rendered and _holds(path, proof) and path.with_suffix(".png").is_file():
         # Nothing was rendered: the proof on disk, with its timings, is the true one.
         return {**proof, "said": [f"proof: {path}"]}
     frames_out.write_bytes(path, (json.dumps(proof, indent=1, ensure_ascii=False) + "\n").encode())
@@ -86,7 +86,7 @@ def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[st
         "engine": capabilities.name,
         "engineVersion": capabilities.version,
         "models": [{"model": m.model, "licence": m.licence, "commercial": m.commercial} for m in capabilities.licences],
-        "notes": dict(outcome.notes.values),
+        "notes": _notes(checked, outcome, frames),
         "colorspace": checked.inputs.space.name,
         "background": "kept" if checked.inputs.background is None else "new",
         "outsideDifference": max(outside) if outside else None,
@@ -105,6 +105,14 @@ def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[st
         "peakMemoryBytes": peak_memory_bytes(),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+
+
+def _notes(checked: Checked, outcome: Outcome, frames: Mapping[int, Any]) -> dict[str, Any]:
+    """What the engine decided: said by this run, or, where it had nothing to render, by the frames on disk."""
+    if outcome.notes.values or not frames:
+        return dict(outcome.notes.values)
+    path = delivery.files_of(checked.recipe, max(frames)).all()[0]
+    return dict(json.loads(header.read_stated(exr.read_info(path).header).get("notes", "{}")))
 
 
 def _curve(frames: Mapping[int, Mapping[str, Any]], which: str) -> np.ndarray:
@@ -145,9 +153,11 @@ def _sentences(proof: Mapping[str, Any], path: Path) -> list[str]:
         flicker = f"; flicker {proof['flickerBeforeMilliStops']} -> {proof['flickerAfterMilliStops']} mEV"
     stops = proof["exposureChangeStops"]
     level = "" if stops is None else f"; foreground {stops:+.2f} stops"
-    guess = proof["notes"].get("exposure_guess_stops")
-    guessed = [] if not guess else [
-        f"the level of the light is a guess ({guess:+.2f} stops, from {proof['notes'].get('exposure_from', 'the plates')});"
-        " correct it with --set look.exposure=STOPS, a grey card or probes"
-    ]  # fmt: skip
+    guess, source = proof["notes"].get("exposure_guess_stops"), proof["notes"].get("exposure_from", "the plates")
+    guessed = [
+        f"the level of the light is a guess ({guess:+.2f} stops, from {source}); correct it with"
+        " --set look.exposure=STOPS, a grey card or probes"
+    ]
+    if not guess:
+        guessed = []
     return [f"outside the matte: {exact}{level}{flicker}", *guessed, f"proof: {path.with_suffix('.png')}"]

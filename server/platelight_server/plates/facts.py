@@ -57,10 +57,14 @@ class Facts:
 
 
 class FactIndex:
-    """Facts of files, remembered in `path` between runs. Safe to use from several threads."""
+    """Facts of files, remembered in `path` between runs. Safe to use from several threads.
 
-    def __init__(self, path: Path) -> None:
+    It also remembers `base`, the folder that the recipe's relative paths start at, which headers leave out.
+    """
+
+    def __init__(self, path: Path, base: Path | None = None) -> None:
         self.path = path
+        self.base = base
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, object]] = {}
         self._changed = False
@@ -68,6 +72,8 @@ class FactIndex:
             stored = json.loads(path.read_text("utf-8"))
             if isinstance(stored, dict) and stored.get("version") == INDEX_VERSION:
                 self._known = {key: dict(value) for key, value in stored["files"].items()}
+                self._changed = base is not None and stored.get("base") != str(base)
+                self.base = base or Path(stored["base"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self._known = {}  # the index is a cache: damaged or absent, it is made again
 
@@ -94,12 +100,18 @@ class FactIndex:
                 self._changed = True
         return facts
 
+    @staticmethod
+    def place(folder: Path, name: str) -> Path:
+        """Where the index of a job lies: beside its results, out of sight."""
+        return folder / f".{name}.platelight-index.json"
+
     def save(self) -> None:
         """Writes the index where something new was learnt. Raises `OutputError`."""
         with self._lock:
             if not self._changed:
                 return
-            text = json.dumps({"version": INDEX_VERSION, "files": self._known}, sort_keys=True)
+            document = {"version": INDEX_VERSION, "base": str(self.base or ""), "files": self._known}
+            text = json.dumps(document, sort_keys=True)
             self._changed = False
         write_bytes(self.path, text.encode("utf-8"))
 

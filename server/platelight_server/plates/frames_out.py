@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,11 +36,42 @@ def write_frame(path: Path, channels: Mapping[str, np.ndarray], header: Mapping[
     temporary = temporary_name(path)
     try:
         exr.write(temporary, channels, header, compression)
+        if not is_whole(temporary):
+            raise OSError(errno.ENOSPC, "the file ends early")
         replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
     finally:
         _discard(temporary)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a single-part scanline EXR just written reaches to the end of its last chunk.
+
+    OpenEXR writes the last kilobytes and the table of chunks when it closes the file, and swallows the error when the
+    disk is full at that moment: such a file has a good header and lacks its last lines.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            table = _end_of_header(data)
+            first = int(struct.unpack_from("<Q", data, table)[0])  # the first chunk begins where the table ends
+            last = int(struct.unpack_from("<Q", data, first - 8)[0])
+            size = int(struct.unpack_from("<i", data, last + 4)[0])
+            return first > table and last >= first and last + 8 + size == len(data)
+    except (ValueError, IndexError, OverflowError, struct.error):
+        return False
+
+
+def _end_of_header(data: mmap.mmap) -> int:
+    """Where the table of chunks begins. Raises `ValueError`, `IndexError` or `struct.error` where the file ends."""
+    at = 8  # behind magic number and version; then attributes, each name, type, size and value; then a zero
+    while data[at] != 0:
+        for _ in range(2):
+            at = data.find(b"\0", at) + 1
+            if at == 0:
+                raise ValueError("the header has no end")
+        at += 4 + int(struct.unpack_from("<I", data, at)[0])
+    return at + 1
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -76,6 +76,11 @@ def test_averaged_potentials_calm_a_jittering_outline() -> None:
     assert wander(averaged) < JITTER_SHARE * wander(held[2:10])
 
 
+def test_stability_of_zero_lets_a_frame_stand_alone() -> None:
+    held = [normals.potential(jittered(ball_matte(), f)) for f in range(3)]
+    np.testing.assert_array_equal(normals.average(held, (-1, 0, 1), 0.0), held[1])
+
+
 def test_a_users_normals_are_taken_where_they_are() -> None:
     layer = np.zeros((4, 4, 3), np.float32)
     layer[0] = (3, 0, 4)

@@ -82,6 +82,7 @@ class ClassicEngine(Engine):
         self._probes = Probes()
         self._places: dict[int, int] = {}
         self._potentials: dict[int, Array] = {}
+        self._stability = 1.0
 
     def prepare(self, shot: Shot) -> Notes:
         """Reads at most twelve frames of the clip; see `reading`. Raises RecipeError for an unusable grey card."""
@@ -89,6 +90,7 @@ class ClassicEngine(Engine):
         reading = read(shot, self._probes, distance_m, tuple(self.options["grey_card"]))
         grade = grade_of(reading.first)
         level_stops, how = level_of(grade, reading, self.options["exposure_guess"] == "auto")
+        self._stability = shot.stability
         self._shot, self._places = shot, {frame: i for i, frame in enumerate(shot.frames)}
         self._change = Change(reading, grade, level_stops, np.array(shot.luminance, np.float32))
         return Notes(
@@ -115,7 +117,7 @@ class ClassicEngine(Engine):
                 near: self._potentials[near] if near in self._potentials else normals.potential(matte_of(held[near]))
                 for near in around
             }
-            mixed = normals.average([self._potentials[near] for near in around], list(around.values()))
+            mixed = normals.average([self._potentials[near] for near in around], list(around.values()), self._stability)
             yield self._answer(held[frame], mixed, [held[near] for near in around])
 
     def _around(self, frame: int, held: Mapping[int, FrameInputs]) -> dict[int, int]:

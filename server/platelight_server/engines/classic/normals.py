@@ -77,9 +77,12 @@ def potential(matte: Array) -> Array:
     return np.ascontiguousarray(u, np.float32)
 
 
-def average(potentials: Sequence[Array], offsets: Sequence[int]) -> Array:
-    """One potential from those of a frame and its neighbours, `offsets` frames away (at shot ends there are fewer)."""
-    weights = f32([TIME_WEIGHTS[abs(o)] for o in offsets])
+def average(potentials: Sequence[Array], offsets: Sequence[int], stability: float = 1.0) -> Array:
+    """One potential from those of a frame and its neighbours, `offsets` frames away (at shot ends there are fewer).
+
+    `stability` from 1, the neighbours' full weight, to 0, the frame alone.
+    """
+    weights = f32([TIME_WEIGHTS[abs(o)] * (1.0 if o == 0 else stability) for o in offsets])
     return f32(np.tensordot(weights / weights.sum(), np.stack(potentials), 1))
 
 
