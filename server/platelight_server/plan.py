@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 # Measured with `platelight bench pipeline` on one core of a 2-core AMD EPYC (Zen 5): CPU seconds per megapixel of plate
 # for reading, finishing and writing all standard layers in half ZIPS, and bytes per pixel of such a frame on disk.
-CPU_SECONDS_PER_MEGAPIXEL = 0.4
+CPU_SECONDS_PER_MEGAPIXEL = 0.48
 DISK_BYTES_PER_PIXEL = 12.0
 # Pictures in flight at plate size: as read, finished, and in the compressor.
 READ_BYTES_PER_PIXEL = 16
-FINISH_BYTES_PER_PIXEL = 110
+FINISH_BYTES_PER_PIXEL = 80
 BASE_BYTES = 500 << 20
 
 

@@ -148,17 +148,13 @@ def test_layers_are_those_of_the_table(demo: tuple[Path, subprocess.CompletedPro
     assert set(said["layers"]) == {"", *main}
 
 
-def test_own_shot_is_relit_by_the_command_as_written(
-    own_shot: Path, relit: subprocess.CompletedProcess[str]
-) -> None:
+def test_own_shot_is_relit_by_the_command_as_written(own_shot: Path, relit: subprocess.CompletedProcess[str]) -> None:
     written = sorted(path.name for path in (own_shot / "out").iterdir() if not path.name.startswith("."))
     frames = [f"sh010.{part}{frame}.exr" for part in ("", "aux.") for frame in range(1001, 1025)]
     assert (relit.returncode, written) == (0, sorted([*frames, "sh010.proof.json", "sh010.proof.png"])), relit.stderr
 
 
-def test_second_run_as_written_does_nothing(
-    own_shot: Path, relit: subprocess.CompletedProcess[str]
-) -> None:
+def test_second_run_as_written_does_nothing(own_shot: Path, relit: subprocess.CompletedProcess[str]) -> None:
     again = here(*shlex.split(RELIGHT.replace("\\\n", ""))[1:], cwd=own_shot)
     assert (again.returncode, "nothing to do: all 24 frames" in again.stdout) == (0, True), again.stderr
 

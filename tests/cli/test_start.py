@@ -47,7 +47,7 @@ def test_version_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    ["demo", "check RECIPE", "relight RECIPE", "engines", "info PLATE", "bench pipeline", "completion bash"],
+    ["demo", "relight RECIPE", "engines", "info PLATE", "completion bash"],
 )
 def test_base_install_says_in_one_sentence_what_to_install(arguments: str, tmp_path: Path) -> None:
     known = {"RECIPE": str(DEMO_SHOT / "recipe.toml"), "PLATE": str(DEMO_SHOT / "plate" / "plate.1001.exr")}
@@ -80,7 +80,7 @@ def test_json_events_are_all_that_stdout_holds(shot: Shot) -> None:
     assert [sorted(event) for event in events[:2]] == [["done", "event", "frame", "message", "total"]] * 2
 
 
-@pytest.mark.parametrize("arguments", ["check FLAGS", "engines", "engines classic", "doctor", "demo --out demo"])
+@pytest.mark.parametrize("arguments", ["check FLAGS", "engines", "engines classic", "doctor"])
 def test_json_parses_line_by_line(arguments: str, shot: Shot) -> None:
     words = [part for word in arguments.split() for part in (flags(shot) if word == "FLAGS" else [word])]
     done = here(*words, "--json", cwd=shot.folder)
@@ -97,6 +97,12 @@ def test_progress_goes_to_stderr(shot: Shot) -> None:
 def test_quiet_says_nothing_but_the_result(shot: Shot) -> None:
     done = here("relight", *flags(shot), "--quiet")
     assert (done.stderr, done.stdout.startswith("4 frames rendered")) == ("", True)
+
+
+def test_part_of_a_shot_says_nothing_of_the_frames_that_are_not_there(shot: Shot) -> None:
+    assert here("init", *flags(shot), "-o", "x.toml", cwd=shot.folder).returncode == 0
+    done = run("relight", "x.toml", "--frames", "1002", "--quiet", cwd=shot.folder)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "two", "²"])

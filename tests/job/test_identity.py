@@ -207,6 +207,12 @@ def test_headers_of_the_plate_survive(shot: Shot) -> None:
     assert {key: str(found.get(key)) for key in expected} == expected
 
 
+def test_rate_of_the_recipe_goes_into_the_header(shot: Shot) -> None:
+    recipe = shot.recipe(rate=25)
+    render(recipe)
+    assert header(recipe, 1001)["framesPerSecond"] == 25
+
+
 def test_matte_from_the_plates_alpha(tmp_path: Path) -> None:
     shot = small.make_shot(tmp_path, 2)
     for frame in shot.frames:

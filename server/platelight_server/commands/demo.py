@@ -54,5 +54,5 @@ def _next(out: Path, sheet: Path) -> list[str]:
         f"  platelight info {folder}/demo.1001.exr",
         f"  platelight relight {shot}/recipe.toml --out {folder}_brighter --set look.exposure=0.5",
         "  platelight relight --plate 'plates/sh.####.exr' --matte 'mattes/sh.####.exr' \\",
-        "      --background bg.exr --out out --name sh010",
+        "      --background bg.exr --out out/ --name sh010",
     ]

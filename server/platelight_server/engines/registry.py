@@ -52,7 +52,7 @@ def checked_options(capabilities: Capabilities, options: Mapping[str, Any]) -> d
 
 def _checked(option: Option, value: Any) -> Any:
     path = f"engine.options.{option.name}"
-    if value is None or value == option.default:
+    if value is None or (type(value) is type(option.default) and value == option.default):
         return value
     kinds: dict[str, tuple[type, ...]] = {
         "float": (int, float),

@@ -75,7 +75,9 @@ def _score(scorer: Path, shot: Path, recipe: Recipe, work: Path) -> dict[str, di
     answer = work / "score.json"
     pattern = f"{recipe.output.directory}/{recipe.output_name}.####.exr"
     command = [sys.executable, str(scorer), str(shot), pattern, "--json", str(answer)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise FrameError(f"{shot}: the scorer {scorer} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
     scored: dict[str, dict[str, float]] = json.loads(answer.read_text("utf-8"))
     return scored
 

@@ -95,7 +95,7 @@ def curve(
 def png(sheet: Image.Image) -> bytes:
     """The page as PNG bytes."""
     out = io.BytesIO()
-    sheet.save(out, "PNG", optimize=True)
+    sheet.save(out, "PNG")
     return out.getvalue()
 
 

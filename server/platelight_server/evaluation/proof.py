@@ -61,6 +61,8 @@ def _stated(checked: Checked) -> dict[int, dict[str, Any]]:
     wanted = checked.recipe.content_hash()
     for frame in checked.recipe.frames:
         for path in delivery.files_of(checked.recipe, frame).all()[:1]:
+            if not path.is_file():  # OpenEXR would say so on stderr, in words of its own
+                continue
             try:
                 said = header.read_stated(exr.read_info(path).header)
             except FrameError:
@@ -154,10 +156,10 @@ def _sentences(proof: Mapping[str, Any], path: Path) -> list[str]:
     stops = proof["exposureChangeStops"]
     level = "" if stops is None else f"; foreground {stops:+.2f} stops"
     guess, source = proof["notes"].get("exposure_guess_stops"), proof["notes"].get("exposure_from", "the plates")
-    guessed = [
-        f"the level of the light is a guess ({guess:+.2f} stops, from {source}); correct it with"
-        " --set look.exposure=STOPS, a grey card or probes"
-    ]
-    if not guess:
-        guessed = []
+    guessed = []
+    if guess:
+        guessed.append(
+            f"the level of the light is a guess ({guess:+.2f} stops, from {source}); correct it with"
+            " --set look.exposure=STOPS, a grey card or probes"
+        )
     return [f"outside the matte: {exact}{level}{flicker}", *guessed, f"proof: {path.with_suffix('.png')}"]

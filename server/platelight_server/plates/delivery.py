@@ -64,6 +64,8 @@ def write(
     channels  name -> (H, W) float16 or float32 over the work window; cut to the plate's data window here
     """
     header = {**carried(plate_header), **color_attributes(space), **stated(said)}
+    if recipe.rate is not None:
+        header["framesPerSecond"] = recipe.rate
     header["dataWindow"] = ((data.x_first, data.y_first), (data.x_last, data.y_last))
     rows = slice(data.y_first - work.y_first, data.y_last - work.y_first + 1)
     columns = slice(data.x_first - work.x_first, data.x_last - work.x_first + 1)
