@@ -55,17 +55,17 @@ def test_two_frames_have_no_flicker_to_speak_of() -> None:
 
 def test_seam_is_the_step_at_a_join_over_the_step_elsewhere() -> None:
     said = frames([0.0] * 6, [0.0, 0.1, 0.2, 0.7, 0.8, 0.9])
-    assert proof._seam(said, [1004]) == pytest.approx(400.0, abs=ROUNDING)
+    assert proof._seams(said, [1004]) == {1004: pytest.approx(400.0, abs=ROUNDING)}
 
 
 def test_change_of_the_plate_itself_is_no_seam() -> None:
     said = frames([0, 0, 0, 1, 1, 1], [1, 1, 1, 2, 2, 2])
-    assert proof._seam(said, [1004]) == pytest.approx(0.0, abs=ROUNDING)
+    assert proof._seams(said, [1004]) == {1004: pytest.approx(0.0, abs=ROUNDING)}
 
 
 @pytest.mark.parametrize("joins", [[], [2001]])
 def test_shot_without_a_join_on_disk_has_no_seam(joins: list[int]) -> None:
-    assert proof._seam(frames([0.0] * 4, [0.0, 1.0, 0.0, 1.0]), joins) is None
+    assert proof._seams(frames([0.0] * 4, [0.0, 1.0, 0.0, 1.0]), joins) == {}
 
 
 def test_exposure_change_is_the_mean_in_stops() -> None:

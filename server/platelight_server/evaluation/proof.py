@@ -77,6 +77,7 @@ def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[st
     capabilities = checked.capabilities
     windows = plan_windows(tuple(checked.recipe.frames), capabilities.window_frames, capabilities.context_frames)
     outside = [said["outside"] for said in frames.values() if said["outside"] is not None]
+    seams = _seams(frames, [window.answered[0] for window in windows[1:]])
     before, after = _curve(frames, "before"), _curve(frames, "after")
     return {
         "name": checked.recipe.output_name,
@@ -94,7 +95,8 @@ def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[st
         "outsideDifference": max(outside) if outside else None,
         "flickerBeforeMilliStops": _flicker(before),
         "flickerAfterMilliStops": _flicker(after),
-        "seamStepMilliStops": _seam(frames, [window.answered[0] for window in windows[1:]]),
+        "seamStepMilliStops": max(seams.values(), default=None),
+        "seamStepsMilliStops": {str(frame): step for frame, step in seams.items()},
         "largestGainStops": max((said["largestGainStops"] for said in frames.values()), default=0.0),
         "largestFill": max((said["largestFill"] for said in frames.values()), default=0.0),
         "clippedValues": sum(said["clipped"] for said in frames.values()),
@@ -127,18 +129,16 @@ def _flicker(curve: np.ndarray) -> float | None:
     return None if len(curve) < 3 else round(float(1000 * np.diff(curve, axis=0).std(0).mean()), 2)
 
 
-def _seam(frames: Mapping[int, Mapping[str, Any]], joins: Sequence[int]) -> float | None:
-    """The largest step of the change of light at a join, less the median step elsewhere; `None` where nothing joins."""
+def _seams(frames: Mapping[int, Mapping[str, Any]], joins: Sequence[int]) -> dict[int, float]:
+    """At each join, the step of the change of light less the median step elsewhere, in thousandths of a stop."""
     numbers = [frame for frame, said in sorted(frames.items()) if said["before"] and said["after"]]
     change = _curve(frames, "after") - _curve(frames, "before")
     if len(numbers) < 3 or not joins:
-        return None
+        return {}
     steps = {numbers[i + 1]: float(np.abs(change[i + 1] - change[i]).mean()) for i in range(len(numbers) - 1)}
-    at_joins = [step for frame, step in steps.items() if frame in set(joins)]
     elsewhere = [step for frame, step in steps.items() if frame not in set(joins)]
-    if not at_joins:
-        return None
-    return round(1000 * max(0.0, max(at_joins) - (float(np.median(elsewhere)) if elsewhere else 0.0)), 2)
+    usual = float(np.median(elsewhere)) if elsewhere else 0.0
+    return {frame: round(1000 * max(0.0, step - usual), 2) for frame, step in steps.items() if frame in set(joins)}
 
 
 def _exposure(frames: Mapping[int, Mapping[str, Any]]) -> float | None:
