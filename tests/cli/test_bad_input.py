@@ -110,6 +110,8 @@ CASES: dict[str, tuple[Spoil, int, str]] = {
     "unknown space": (lambda s: [*flags(s), "--plate-colorspace", "ACEScgg"], 65, "colour space 'ACEScgg'"),
     "camera": (_camera, 65, "cam.chan: expected the camera of frames 1001-1004, it has none for 1003-1004"),
     "probe": (_probe, 65, "background.exr: expected a lat-long probe, twice as wide as high, got 96x64"),
+    "name": (lambda shot: flags(shot, name="тест"), 65, "name: expected"),
+    "engine": (lambda shot: flags(shot, engine="Classic!"), 65, "engine.name: expected"),
     "folder is a file": (_file_as_folder, 74, "out is not a folder"),
     "unknown key": (lambda s: [*flags(s), "--set", "look.strenght=1"], 65, "look.strenght: expected"),
     "wrong type": (lambda s: [*flags(s), "--set", "look.strength=much"], 65, "look.strength: expected a number"),

@@ -73,7 +73,8 @@ def recipe_from(args: argparse.Namespace) -> tuple[Recipe, Path, FrameRange | No
         if not equals:
             raise RecipeError("--set", "KEY=VALUE", repr(assignment))
         recipe = with_value(recipe, key.strip(), text.strip())
-    return recipe, base, only
+    # Once through the document's form, so that a flag's value is held to the same rules as a file's.
+    return Recipe.from_dict(recipe.to_dict()), base, only
 
 
 def _bare_recipe(args: argparse.Namespace) -> Recipe:
