@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .finish.layers import EdgeLook, Extras, finish_frame
 from .finish.look import shape_change
 from .finish.spill import Screen, detect_screen
 from .model_view import ModelView
+from .plates.geometry import resize
 from .plates.inputs import FullFrame, Inputs
 from .plates.picture import Box
 from .stages import Stages
@@ -67,8 +68,10 @@ class Finisher:
             if not isinstance(change, LightChange):
                 change = estimate_change(change, seen.matte, self.luminance)
             change = shape_change(change, seen.plate, seen.matte, self.inputs.recipe.look, self.luminance)
+            if self.inputs.recipe.background.kind != "keep":
+                full = _with_painted(full, answer)
             plate, matte = torch.from_numpy(full.plate), torch.from_numpy(full.matte)
-            background = answer.background if full.background is None else torch.from_numpy(full.background)
+            background = None if full.background is None else torch.from_numpy(full.background)
             model = None if isinstance(answer.change, LightChange) else answer.change.relit
             layers = finish_frame(
                 plate, matte, background, change, answer.shadow, self.edges,
@@ -78,9 +81,17 @@ class Finisher:
             return channels, frame_proof(full, layers, channels)
 
 
+def _with_painted(full: FullFrame, answer: Answer) -> FullFrame:
+    """The frame with the background that the engine painted, brought to plate size, where the recipe gives none."""
+    if full.background is not None or answer.background is None:
+        return full
+    painted = answer.background.cpu().numpy()
+    return replace(full, background=resize(painted, *full.plate.shape[-2:]))
+
+
 def _screen(look: Look, inputs: Inputs, view: ModelView) -> Screen | None:
     """The screen of the shot: named by the look, or the one that most sampled frames show."""
-    if look.spill == "none" or inputs.background is None:
+    if look.spill == "none" or inputs.recipe.background.kind == "keep":
         return None
     if look.spill != "auto":
         return look.spill

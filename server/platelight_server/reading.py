@@ -24,6 +24,7 @@ class ReadAhead:
     def __init__(self, view: ModelView, windows: Sequence[Window], stages: Stages) -> None:
         self._view, self._stages = view, stages
         self._order = list(dict.fromkeys(frame for window in windows for frame in window.needed))
+        self._place = {frame: number for number, frame in enumerate(self._order)}
         self._last_use = {frame: number for number, window in enumerate(windows) for frame in window.needed}
         self._answered = {frame for window in windows for frame in window.answered}
         self._keep = max((len(window.needed) for window in windows), default=0) <= MOST_HELD
@@ -43,7 +44,7 @@ class ReadAhead:
     def window(self, window: Window) -> list[FrameInputs]:
         """The frames of a window at model size. Raises `FrameError` where one cannot be read."""
         self._number += 1
-        self._request(self._order.index(window.needed[-1]) + 1 + AHEAD)
+        self._request(self._place[window.needed[-1]] + 1 + AHEAD)
         return [self._loaded[frame].result() for frame in window.needed]
 
     def full(self, frame: int) -> FullFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ def test_outside_the_matte_the_composite_is_the_new_background(shot: Shot) -> No
     render(recipe)
     found, outside = delivered(recipe, 1003), matte(shot, 1003) == 0
     assert np.array_equal(bits(stack(found, "")[:, outside]), bits(stack(found, "background")[:, outside]))
+
+
+def test_painted_background_stands_behind_the_foreground_at_plate_size(shot: Shot) -> None:
+    recipe = shot.recipe(background={"prompt": "a grey wall"}, engine={"name": "test_backdrop"})
+    render(recipe)
+    found, outside = delivered(recipe, 1003), matte(shot, 1003) == 0
+    painted = np.full((3, int(outside.sum())), 0.25, np.float16)
+    assert np.array_equal(stack(found, "")[:, outside], painted)
+    assert json.loads(header(recipe, 1003)["platelight:proof"])["outside"] == 0.0
 
 
 def test_matte_is_delivered_as_it_came(shot: Shot) -> None:

@@ -80,5 +80,26 @@ class PaintingEngine(Engine):
                 yield Answer(seen.frame, Pictures(source, source, relit))
 
 
-for engine, attribute in (("still", "StillEngine"), ("wavy", "WavyEngine"), ("painting", "PaintingEngine")):
+class BackdropEngine(Engine):
+    """Paints a flat background at model size, whatever the prompt asks, and changes nothing else."""
+
+    capabilities = Capabilities("test_backdrop", "paints a background", ("prompt",), 32, 1)
+
+    def prepare(self, shot: Shot) -> Notes:
+        return Notes()
+
+    def relight(self, window: Sequence[FrameInputs], answered: Sequence[int]) -> Iterator[Answer]:
+        for seen in window:
+            if seen.frame in answered:
+                blank = torch.zeros_like(seen.plate)
+                change = LightChange(blank, blank, torch.ones_like(seen.matte))
+                yield Answer(seen.frame, change, background=torch.full_like(seen.plate, 0.25))
+
+
+for engine, attribute in (
+    ("still", "StillEngine"),
+    ("wavy", "WavyEngine"),
+    ("painting", "PaintingEngine"),
+    ("backdrop", "BackdropEngine"),
+):
     register(f"test_{engine}", "tests.shots.engines", attribute)

@@ -24,9 +24,11 @@ _CODE_TOE = 0.04045
 class Encoding(Protocol):
     """A curve from scene-linear light to model code values, and back."""
 
-    def encode(self, light: torch.Tensor) -> torch.Tensor: ...
+    def encode(self, light: torch.Tensor) -> torch.Tensor:
+        """Any shape float32, scene-linear, may be <0 and >1 -> code values 0..1."""
 
-    def decode(self, code: torch.Tensor) -> torch.Tensor: ...
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        """Any shape float32, code values 0..1 -> scene-linear."""
 
 
 def srgb_encode(light: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[st
         "models": [{"model": m.model, "licence": m.licence, "commercial": m.commercial} for m in capabilities.licences],
         "notes": _notes(checked, outcome, frames),
         "colorspace": checked.inputs.space.name,
-        "background": "kept" if checked.inputs.background is None else "new",
+        "background": "kept" if checked.recipe.background.kind == "keep" else "new",
         "outsideDifference": max(outside) if outside else None,
         "flickerBeforeMilliStops": _flicker(before),
         "flickerAfterMilliStops": _flicker(after),

@@ -13,7 +13,8 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,10 @@ def write_frame(path: Path, channels: Mapping[str, np.ndarray], header: Mapping[
 
     channels  name -> (H, W) float16 or float32
     """
-    temporary = temporary_name(path)
-    try:
+    with _whole_or_nothing(path) as temporary:
         exr.write(temporary, channels, header, compression)
         if not is_whole(temporary):
             raise OSError(errno.ENOSPC, "the file ends early")
-        replace(temporary, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
-    finally:
-        _discard(temporary)
 
 
 def is_whole(path: Path) -> bool:
@@ -76,9 +71,16 @@ def _end_of_header(data: mmap.mmap) -> int:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes any small file, whole or not at all. Raises `OutputError`."""
+    with _whole_or_nothing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def _whole_or_nothing(path: Path) -> Iterator[Path]:
+    """A temporary file to write, which takes the place of `path` when nothing went wrong. Raises `OutputError`."""
     temporary = temporary_name(path)
     try:
-        temporary.write_bytes(content)
+        yield temporary
         replace(temporary, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
