@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from platelight.errors import OutputError, PlatelightError, RecipeError, ResourceError
+from platelight.errors import ForbiddenPathError, OutputError, PlatelightError, RecipeError, ResourceError
 from platelight.frames import FrameRange
 from platelight.recipe import Recipe
 
 from .engines.interface import Capabilities, sample_frames
 from .engines.registry import checked_options, engine_class
 from .plan import Estimate, Window, estimate_cost, plan_windows, wanted_windows
-from .plates import delivery, frames_out
+from .plates import delivery, fence, frames_out
 from .plates.facts import FactIndex, Facts
 from .plates.geometry import model_size
 from .plates.inputs import Inputs, Source
@@ -65,7 +65,7 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     recipe = written.resolved(base)
     workers = cores or os.cpu_count() or 1
     shot = tuple(recipe.frames)
-    capabilities = _engine(recipe, found)
+    capabilities = engine_capabilities(recipe, found)
     wanted = _wanted(recipe, only, found)
     folder = _output_folder(recipe, found)
     index = FactIndex(FactIndex.place(folder, recipe.output_name), base.absolute())
@@ -73,10 +73,10 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     # Without an engine there are no windows; the pictures are checked all the same.
     planned = plan_windows(shot, *_window(capabilities))
     windows = wanted_windows(planned, set(wanted))
-    needed = _needed(shot, windows, capabilities)
+    needed = needed_frames(shot, windows, capabilities)
     inputs = open_shot(recipe, shot, needed, index, workers, facts, found)
-    if folder.is_dir():
-        with contextlib.suppress(OutputError):  # a cache: what it cannot keep is looked at again
+    with contextlib.suppress(OutputError, ForbiddenPathError):  # a cache: what it cannot keep is looked at again
+        if fence.is_dir(folder):
             index.save()
     if inputs is None or capabilities is None or found.errors:
         return Checked(recipe, written, tuple(found.errors), tuple(found.warnings))
@@ -103,7 +103,8 @@ def _window(capabilities: Capabilities | None) -> tuple[int, int]:
     return (1, 0) if capabilities is None else (capabilities.window_frames, capabilities.context_frames)
 
 
-def _engine(recipe: Recipe, found: Found) -> Capabilities | None:
+def engine_capabilities(recipe: Recipe, found: Found) -> Capabilities | None:
+    """What the recipe's engine can do; what it cannot do with this recipe goes into `found`."""
     kind = found.attempt(lambda: engine_class(recipe.engine.name))
     if kind is None:
         return None
@@ -127,7 +128,7 @@ def _wanted(recipe: Recipe, only: FrameRange | None, found: Found) -> tuple[int,
     return tuple(frame for frame in only if frame in recipe.frames)
 
 
-def _needed(shot: Sequence[int], windows: Sequence[Window], capabilities: Capabilities | None) -> tuple[int, ...]:
+def needed_frames(shot: Sequence[int], windows: Sequence[Window], capabilities: Capabilities | None) -> tuple[int, ...]:
     """Frames whose pixels are read: windows with context, and those that `prepare` samples."""
     needed = {frame for window in windows for frame in window.needed}
     sampled = () if capabilities is None else sample_frames(shot, capabilities.sampled_frames)
@@ -160,7 +161,7 @@ def _output_folder(recipe: Recipe, found: Found) -> Path:
     try:
         if frames_out.nearest_folder(folder) == folder:
             frames_out.prepare_folder(folder)
-    except OutputError as error:
+    except (OutputError, ForbiddenPathError) as error:
         found.errors.append(error)
     return folder
 
@@ -170,7 +171,8 @@ def _resources(estimate: Estimate, folder: Path, found: Found) -> None:
 
     How small pixels compress is known only when they are written, and what is finished stays if the disk fills up.
     """
-    free_disk = shutil.disk_usage(frames_out.nearest_folder(folder)).free
+    with fence.folder(frames_out.nearest_folder(folder)) as name:
+        free_disk = shutil.disk_usage(name).free
     if free_disk < estimate.disk_bytes:
         found.warnings.append(
             f"{folder}: the result needs about {estimate.disk_bytes / 1e9:.1f} GB, {free_disk / 1e9:.1f} GB are free"

@@ -3,8 +3,9 @@
 Commands live in `commands/`, one module each, imported when called: `--help` loads nothing but the standard library.
 Results go to stdout, progress and messages to stderr.
 
-Exit codes: 0 ok · 1 unexpected · 2 usage · 3 some frames failed · 65 bad input, do not retry · 74 the result cannot be
-written · 75 temporary, retry · 130 interrupted · 143 terminated
+Exit codes: 0 ok · 1 unexpected · 2 usage · 3 some frames failed · 4 the job failed · 65 bad input, do not retry
+· 69 no server answers · 70 the server met an error · 74 the result cannot be written · 75 temporary, retry
+· 76 the server speaks another protocol · 77 a key or a path is not let in · 130 interrupted · 143 terminated
 """
 
 from __future__ import annotations
@@ -23,10 +24,21 @@ COMMANDS = {
     "demo": "relight a small shot that comes with Platelight, and make a contact sheet",
     "init": "print a recipe made from the same flags as relight",
     "check": "look for problems and estimate the cost, render nothing",
-    "relight": "render a shot, from a recipe or from flags",
+    "relight": "render a shot, from a recipe or from flags, here or on a server",
+    "serve": "run the server: a queue for this machine's GPUs",
+    "submit": "put a shot into a server's queue",
+    "jobs": "list a server's queue and history",
+    "watch": "follow a job, or the whole queue",
+    "cancel": "stop jobs; what is finished stays",
+    "pause": "stop jobs for now; they keep their place",
+    "resume": "queue paused jobs again",
+    "retry": "queue ended jobs again; finished frames stay",
+    "logs": "print what a job's worker wrote",
+    "fetch": "copy a job's result from a server",
+    "keys": "let clients in, know servers, show your own key",
     "engines": "list the engines, what they need, their options and licences",
     "info": "show an EXR's layers, colour, recipe and whether it is current",
-    "doctor": "explain this machine and installation",
+    "doctor": "explain this machine, this installation, and why a server does not answer",
     "bench": "measure speed, memory and start-up",
     "completion": "print a shell completion script",
 }

@@ -23,7 +23,7 @@ from .check import Checked
 from .color.spaces import Space, convert
 from .engines.interface import sample_frames
 from .plan import Window
-from .plates import exr, header
+from .plates import exr, fence, header
 from .plates.inputs import Inputs
 from .plates.opening import digests
 
@@ -58,7 +58,7 @@ def frame_hashes(checked: Checked) -> dict[int, str]:
 def is_current(paths: Sequence[Path], frame_hash: str) -> bool:
     """True where all files of a frame exist and carry this hash."""
     for path in paths:
-        if not path.is_file():
+        if not fence.is_file(path):
             return False
         try:
             if header.read_stated(exr.read_info(path).header).get("frameHash") != frame_hash:

@@ -7,61 +7,32 @@ done again, so a job that was killed goes on at the first unfinished frame, and 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from platelight import __version__
-from platelight.errors import FrameError, PartialError, PlatelightError, ResourceError
+from platelight.errors import FrameError, ResourceError
 
 from .check import Checked
-from .engines.interface import Answer, FrameInputs, Notes
+from .engines.interface import Answer, Cancelled, Engine, FrameInputs, Notes
 from .engines.registry import create
 from .fingerprint import frame_hashes, header_recipe, is_current
 from .finishing import Finisher
 from .model_view import ModelView
-from .plan import wanted_windows
+from .outcome import Event, Outcome, Progress
+from .plan import Window, wanted_windows
 from .plates import delivery, frames_out
 from .reading import ReadAhead
-from .stages import Stages
 
-
-@dataclass(frozen=True)
-class Event:
-    """What happened: `kind` is "prepared", "current", "done" or "failed"; `done` of `total` frames are behind us."""
-
-    kind: str
-    frame: int | None
-    done: int
-    total: int
-    message: str = ""
-
-
-@dataclass
-class Outcome:
-    """What a job did. `failed` maps frames to the reason."""
-
-    total: int
-    rendered: list[int] = field(default_factory=list)
-    current: list[int] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
-    cancelled: bool = False
-    notes: Notes = field(default_factory=Notes)
-    stages: Stages = field(default_factory=Stages)
-
-    def raise_failed(self) -> None:
-        """Raises `PartialError` naming the frames that failed, if there are any."""
-        if self.failed:
-            first = next(iter(self.failed))
-            raise PartialError(
-                f"{len(self.failed)} of {self.total} frames failed, the first is {first}: {self.failed[first]}"
-            )
+__all__ = ["Event", "Outcome", "run"]
 
 
 def run(
@@ -75,8 +46,11 @@ def run(
     """Renders the wanted frames of a checked job that are not current (all of them with `force`).
 
     Raises the first error of the check, `OutputError` when results cannot be written, `ResourceError` when memory runs
-    out. A frame whose input breaks while it is read is listed in `Outcome.failed`, the others go on. A job that is
-    cancelled finishes the frames it is writing and keeps them.
+    out. A frame whose input breaks while it is read is listed in `Outcome.failed`, the others go on.
+
+    `cancelled` is asked from several threads, between frames and between the steps of the engine. Then frames that are
+    being finished are written and kept, the others are dropped, and `Outcome.cancelled` is set. `on_event` is called
+    from several threads too, one call at a time.
     """
     checked.raise_first()
     hashes = frame_hashes(checked)
@@ -86,16 +60,20 @@ def run(
     _open_folder(checked)
     for frame in outcome.current:
         on_event(Event("current", frame, 0, len(todo)))
+    progress = Progress(outcome, len(todo), on_event, cancelled)
     if todo:
         try:
-            _render(
-                checked, frozenset(todo), hashes, outcome, on_event, cancelled, device, workers or os.cpu_count() or 1
-            )
+            with contextlib.suppress(Cancelled):
+                _render(checked, {frame: hashes[frame] for frame in todo}, progress, device, workers)
+            if progress.stop is not None:
+                raise progress.stop
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise ResourceError(
                 f"memory ran out: {error}; finished frames are kept, run the same command again"
             ) from None
         outcome.rendered.sort()
+    if outcome.cancelled and device.startswith("cuda"):
+        torch.cuda.empty_cache()
     return outcome
 
 
@@ -108,31 +86,63 @@ def _open_folder(checked: Checked) -> None:
         checked.index.save()
 
 
-def _render(
-    checked: Checked,
-    todo: frozenset[int],
-    hashes: Mapping[int, str],
-    outcome: Outcome,
-    on_event: Callable[[Event], None],
-    cancelled: Callable[[], bool],
-    device: str,
-    workers: int,
-) -> None:
+def _render(checked: Checked, hashes: Mapping[int, str], progress: Progress, device: str, workers: int | None) -> None:
+    """Renders the frames that `hashes` names. Raises `Cancelled` where the job is to stop before the last."""
     assert checked.inputs is not None and checked.capabilities is not None
     # Frames are the unit of parallel work; threads inside one operation would only compete with them.
     torch.set_num_threads(1)
-    recipe, stages = checked.recipe, outcome.stages
-    view = ModelView(checked.inputs, checked.capabilities, device)
+    recipe, outcome = checked.recipe, progress.outcome
+    # A copy: the stills that it remembers go when the job ends, though its caller keeps the check's answer.
+    inputs = replace(checked.inputs, _stills={})
+    view = ModelView(inputs, checked.capabilities, device, progress.between)
     engine = create(recipe.engine.name, recipe.engine.options, device)
-    with stages.timed("prepare"):
+    engine.listen(progress.step)
+    with outcome.stages.timed("prepare"):
         outcome.notes = engine.prepare(view.shot())
-        finisher = Finisher.of(checked.inputs, view)
-    on_event(Event("prepared", None, 0, len(todo)))
-    said = _header(checked, outcome.notes)
-    windows = wanted_windows(checked.windows, todo)
-    state = _Progress(outcome, len(todo), on_event)
+        finisher = Finisher.of(inputs, view)
+    progress.prepared()
+    deliver = _deliverer(checked, finisher, hashes, progress)
+    windows, workers = wanted_windows(checked.windows, hashes), workers or os.cpu_count() or 1
+    with ReadAhead(view, windows, outcome.stages) as ahead, ThreadPoolExecutor(workers, "finish") as pool:
+        slots = threading.BoundedSemaphore(workers + 1)
+        for window in windows:
+            progress.between()
+            for answer, seen in _answers(engine, window, ahead, progress):
+                slots.acquire()
+                progress.between()
+                future = pool.submit(deliver, answer, seen, ahead)
+                future.add_done_callback(progress.done_callback(answer.frame, slots))
+            ahead.release(window)
 
-    def finish(answer: Answer, seen: FrameInputs, ahead: ReadAhead) -> None:
+
+def _answers(engine: Engine, window: Window, ahead: ReadAhead, progress: Progress) -> list[tuple[Answer, FrameInputs]]:
+    """The engine's answers to a window, each with what it saw of the frame; none where the window's input breaks."""
+    progress.frame = window.answered[0]
+    found = []
+    try:
+        needed = ahead.window(window)
+        seen = {one.frame: one for one in needed}
+        with progress.outcome.stages.timed("engine"):
+            for answer in engine.relight(needed, window.answered):
+                found.append((answer, seen[answer.frame]))
+                progress.between()
+    except FrameError as error:
+        for frame in window.answered:
+            progress.failed(frame, error)
+        ahead.drop(window)
+        return []
+    return found
+
+
+def _deliverer(
+    checked: Checked, finisher: Finisher, hashes: Mapping[int, str], progress: Progress
+) -> Callable[[Answer, FrameInputs, ReadAhead], None]:
+    """What finishes and writes one frame. A frame that has not begun when the job is to stop is dropped."""
+    recipe, stages = checked.recipe, progress.outcome.stages
+    said = _header(checked, progress.outcome.notes)
+
+    def deliver(answer: Answer, seen: FrameInputs, ahead: ReadAhead) -> None:
+        progress.between()
         full = ahead.full(answer.frame)
         channels, proof = finisher.finish(full, seen, answer, stages)
         with stages.timed("write"):
@@ -142,69 +152,7 @@ def _render(
                 recipe,
             )  # fmt: skip
 
-    with ReadAhead(view, windows, stages) as ahead, ThreadPoolExecutor(workers, "finish") as pool:
-        slots = threading.BoundedSemaphore(workers + 1)
-        for window in windows:
-            if cancelled() or state.stop is not None:
-                break
-            needed: list[FrameInputs] = []
-            try:
-                needed = ahead.window(window)
-                with stages.timed("engine"):
-                    answers = list(engine.relight(needed, window.answered))
-            except FrameError as error:
-                for frame in window.answered:
-                    state.failed(frame, error)
-                ahead.drop(window)
-                answers = []
-            seen = {one.frame: one for one in needed}
-            for answer in answers:
-                slots.acquire()
-                future = pool.submit(finish, answer, seen[answer.frame], ahead)
-                future.add_done_callback(state.done_callback(answer.frame, slots))
-            ahead.release(window)
-    outcome.cancelled = cancelled()
-    if state.stop is not None:
-        raise state.stop
-
-
-class _Progress:
-    """Counts what the finish threads report; the first error that is not one frame's own stops the job."""
-
-    def __init__(self, outcome: Outcome, total: int, on_event: Callable[[Event], None]) -> None:
-        self.outcome, self.total, self.on_event = outcome, total, on_event
-        self.stop: BaseException | None = None
-        self._lock = threading.Lock()
-
-    def failed(self, frame: int, error: PlatelightError) -> None:
-        """One frame's input broke."""
-        with self._lock:
-            self.outcome.failed[frame] = str(error)
-            self.on_event(Event("failed", frame, self._behind(), self.total, str(error)))
-
-    def done_callback(self, frame: int, slots: threading.BoundedSemaphore) -> Callable[[Future[None]], None]:
-        """For a frame's finish: counts it, or keeps its error."""
-
-        def done(future: Future[None]) -> None:
-            error = future.exception()
-            slots.release()
-            try:
-                if isinstance(error, FrameError):
-                    self.failed(frame, error)
-                    return
-                with self._lock:
-                    if error is not None:
-                        self.stop = self.stop or error
-                        return
-                    self.outcome.rendered.append(frame)
-                    self.on_event(Event("done", frame, self._behind(), self.total))
-            except Exception as broken:  # whoever listens is gone, such as a closed pipe; the pool would only log it
-                self.stop = self.stop or broken
-
-        return done
-
-    def _behind(self) -> int:
-        return len(self.outcome.rendered) + len(self.outcome.failed)
+    return deliver
 
 
 def _header(checked: Checked, notes: Notes) -> dict[str, Any]:

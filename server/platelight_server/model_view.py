@@ -25,11 +25,13 @@ STILLS = 3
 
 @dataclass(frozen=True)
 class ModelView:
-    """Makes `FrameInputs` of frames as read."""
+    """Makes `FrameInputs` of frames as read. `between` is called before each frame and may raise `Cancelled`."""
 
     inputs: Inputs
     capabilities: Capabilities
     device: str = "cpu"
+    between: Callable[[], None] = lambda: None
+    _from_rec709: list[np.ndarray] = field(default_factory=list, compare=False, repr=False)
     _read: dict[int, FrameInputs] = field(default_factory=dict, compare=False, repr=False)
     _made: deque[tuple[np.ndarray, torch.Tensor]] = field(
         default_factory=lambda: deque(maxlen=STILLS), compare=False, repr=False
@@ -43,28 +45,46 @@ class ModelView:
 
     def of(self, full: FullFrame) -> FrameInputs:
         """One frame at model size."""
-        height, width = self.size
         inputs, frame = self.inputs, full.frame
-        camera = inputs.camera
-        return FrameInputs(
+        return self.frame_inputs(
             frame,
-            self._picture(full.plate),
-            self._picture(full.matte),
-            self._still(full.background, self._picture),
-            self._still(inputs.probe(inputs.probe_background, frame), self._tensor),
-            self._still(inputs.probe(inputs.probe_plate, frame), self._tensor),
-            None if full.normal is None else self._picture(full.normal),
-            None if camera is None else over_box(camera.at(frame), inputs.display, inputs.work, width, height),
-            tuple(self._light(light.at(frame)) for light in inputs.recipe.lights),
+            self.picture(full.plate),
+            self.picture(full.matte),
+            self._still(full.background, self.picture),
+            None if full.normal is None else self.picture(full.normal),
+            self._still(inputs.probe(inputs.probe_background, frame), self.tensor),
+            self._still(inputs.probe(inputs.probe_plate, frame), self.tensor),
         )
 
-    def shot(self) -> Shot:
-        """The whole shot. An engine may look at the sampled frames alone: they are part of every frame's hash."""
+    def frame_inputs(
+        self,
+        frame: int,
+        plate: torch.Tensor,
+        matte: torch.Tensor,
+        background: torch.Tensor | None,
+        normal: torch.Tensor | None,
+        probe_background: torch.Tensor | None,
+        probe_plate: torch.Tensor | None,
+    ) -> FrameInputs:
+        """Pictures at model size (see `FrameInputs`) with the camera and the lights of their frame."""
+        height, width = self.size
+        inputs, camera = self.inputs, self.inputs.camera
+        return FrameInputs(
+            frame, plate, matte, background, probe_background, probe_plate, normal,
+            None if camera is None else over_box(camera.at(frame), inputs.display, inputs.work, width, height),
+            tuple(self._light(light.at(frame)) for light in inputs.recipe.lights),
+        )  # fmt: skip
+
+    def shot(self, read: Callable[[int], FrameInputs] | None = None) -> Shot:
+        """The whole shot. An engine may look at the sampled frames alone: they are part of every frame's hash.
+
+        `read` gives a sampled frame; by default it is read from its files, with all others, on the first call.
+        """
         recipe = self.inputs.recipe
         frames = tuple(recipe.frames)
         return Shot(
             frames,
-            lambda frame: self._samples()[frame],
+            read or self._sample,
             luminance_weights(self.inputs.space),
             recipe.ground,
             recipe.look.seed,
@@ -76,22 +96,32 @@ class ModelView:
         """The frames that `prepare` may look at, read once."""
         return list(self._samples().values())
 
+    def _sample(self, frame: int) -> FrameInputs:
+        self.between()
+        return self._samples()[frame]
+
     def _samples(self) -> dict[int, FrameInputs]:
         if not self._read:
             frames = [frame for frame in self.sampled_frames() if frame in self.inputs.plate.files]
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                self._read.update(zip(frames, pool.map(lambda f: self.of(self.inputs.read(f)), frames), strict=True))
+                self._read.update(list(zip(frames, pool.map(self._load, frames), strict=True)))
         return self._read
+
+    def _load(self, frame: int) -> FrameInputs:
+        self.between()
+        return self.of(self.inputs.read(frame))
 
     def sampled_frames(self) -> tuple[int, ...]:
         """The frames that `prepare` may look at."""
         return sample_frames(tuple(self.inputs.recipe.frames), self.capabilities.sampled_frames)
 
-    def _picture(self, pixels: np.ndarray) -> torch.Tensor:
+    def picture(self, pixels: np.ndarray) -> torch.Tensor:
+        """(C, H, W) as read -> (C, h, w) float32 at model size, on the engine's device."""
         height, width = self.size
         return torch.from_numpy(np.ascontiguousarray(resize(pixels, height, width))).to(self.device)
 
-    def _tensor(self, pixels: np.ndarray) -> torch.Tensor:
+    def tensor(self, pixels: np.ndarray) -> torch.Tensor:
+        """(C, h, w) float32 as it is, on the engine's device."""
         return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
 
     def _still(self, pixels: np.ndarray | None, make: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor | None:
@@ -107,5 +137,7 @@ class ModelView:
 
     def _light(self, light: LightFrame) -> LightFrame:
         """A light with its colour, which recipes give in Rec.709, in the working primaries."""
-        red, green, blue = matrix(named("lin_rec709_scene"), self.inputs.space) @ np.array(light.color)
+        if not self._from_rec709:  # asking OCIO takes half a millisecond, a preview asks for some forty lights
+            self._from_rec709.append(matrix(named("lin_rec709_scene"), self.inputs.space))
+        red, green, blue = self._from_rec709[0] @ np.array(light.color)
         return replace(light, color=(float(red), float(green), float(blue)))

@@ -40,6 +40,7 @@ class ReadAhead:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._loaded.clear()  # a frame that could not be read holds this object by its error's traceback
 
     def window(self, window: Window) -> list[FrameInputs]:
         """The frames of a window at model size. Raises `FrameError` where one cannot be read."""
@@ -75,6 +76,7 @@ class ReadAhead:
         self._next = max(self._next, min(count, len(self._order)))
 
     def _load(self, frame: int) -> FrameInputs:
+        self._view.between()
         with self._stages.timed("read"):
             full = self._view.inputs.read(frame)
             with self._lock:

@@ -32,21 +32,24 @@ def read_camera(
     focal_mm: float | None = None,
     pixel_aspect: float = 1.0,
     lens: LensModel | None = None,
+    opened: Path | None = None,
 ) -> Camera:
     """The camera in a file, for a plate of `width_px` x `height_px`. The suffix says which format it is.
 
     `sensor_mm`, `focal_mm` and `pixel_aspect` matter to `.chan` alone (see `read_chan`). A JSON holds its own picture
-    size and is scaled to the plate's; sizes of another shape are refused.
+    size and is scaled to the plate's; sizes of another shape are refused. `opened` is the name to open the file under
+    where that is not the one for messages.
     Raises CameraError for an unknown suffix, a missing or malformed file.
     """
     path = Path(path)
     if path.suffix.lower() == ".chan":
         return read_chan(
-            path, width_px, height_px, sensor_mm=sensor_mm, focal_mm=focal_mm, pixel_aspect=pixel_aspect, lens=lens
-        )
+            path, width_px, height_px, sensor_mm=sensor_mm, focal_mm=focal_mm, pixel_aspect=pixel_aspect, lens=lens,
+            opened=opened,
+        )  # fmt: skip
     if path.suffix.lower() != ".json":
         raise CameraError(f"{path}: expected a camera file ending in {' or '.join(CAMERA_SUFFIXES)}; export one")
-    camera = read_camera_json(path, lens=lens)
+    camera = read_camera_json(path, lens=lens, opened=opened)
     solved = next(iter(camera.frames.values()))
     ratio = (width_px / height_px) / (solved.width_px / solved.height_px)
     if abs(ratio - 1) > ASPECT_TOLERANCE:
@@ -66,6 +69,7 @@ def read_chan(
     focal_mm: float | None = None,
     pixel_aspect: float = 1.0,
     lens: LensModel | None = None,
+    opened: Path | None = None,
 ) -> Camera:
     """Nuke's `.chan`: per line `frame tx ty tz rx ry rz [vertical field of view]`, degrees, rotation order ZXY.
 
@@ -77,7 +81,7 @@ def read_chan(
     """
     path = Path(path)
     frames: dict[int, CameraFrame] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path, opened).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         where = f"{path}, line {number}"
@@ -141,7 +145,7 @@ def _chan_focal_px(
     return focal_mm / sensor_mm[0] * width_px
 
 
-def read_camera_json(path: str | Path, *, lens: LensModel | None = None) -> Camera:
+def read_camera_json(path: str | Path, *, lens: LensModel | None = None, opened: Path | None = None) -> Camera:
     """A JSON with `width`, `height`, `convention`, and `frames` of `frame`, `camera_to_world`, `fx`, `fy`, `cx`, `cy`.
 
     `convention` must name the world's up axis ("Y-up" or "Z-up"); Z-up is turned to Y-up. The camera looks down -Z
@@ -149,7 +153,7 @@ def read_camera_json(path: str | Path, *, lens: LensModel | None = None) -> Came
     """
     path = Path(path)
     try:
-        document = json.loads(_text(path))
+        document = json.loads(_text(path, opened))
     except (ValueError, RecursionError) as error:
         raise CameraError(f"{path}: not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("frames"), list) or not document["frames"]:
@@ -246,9 +250,9 @@ def camera_from_world_to_camera(
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, opened: Path | None) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return (opened or path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise CameraError(f"{path}: cannot read the camera file: {error.strerror or error}; check the path") from error
     except UnicodeDecodeError as error:

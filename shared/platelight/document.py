@@ -119,19 +119,19 @@ def named(value: object) -> str:
     return f"{shown if len(shown) <= 80 else shown[:77] + '...'} ({kind})"
 
 
-def decode(cls: type[Document], value: object, path: str = "") -> Document:
-    """A `cls` from a plain table. Raises RecipeError with the key's path."""
+def decode(cls: type[Document], value: object, path: str = "", lenient: bool = False) -> Document:
+    """A `cls` from a plain table; `lenient` leaves unknown keys aside. Raises RecipeError with the key's path."""
     if not isinstance(value, Mapping):
         raise RecipeError(path, "a table", named(value))
     items = {item.name: item for item in fields_of(cls)}
     for key in value:
-        if key not in items:
+        if key not in items and not lenient:
             raise RecipeError(join(path, str(key)), closest(str(key), items), repr(key))
     hints = hints_of(cls)
     found: dict[str, Any] = {}
     for key, item in items.items():
         if key in value:
-            found[key] = decode_value(hints[key], value[key], join(path, key), rule_of(item))
+            found[key] = decode_value(hints[key], value[key], join(path, key), rule_of(item), lenient)
         elif item.default is MISSING and item.default_factory is MISSING:
             raise RecipeError(join(path, key), f"a value: {rule_of(item).description or key}", "nothing")
     return _construct(cls, found, path)
@@ -147,7 +147,7 @@ def _construct(cls: type[Document], found: dict[str, Any], path: str) -> Documen
         raise RecipeError(path, "a usable value", str(error)) from None
 
 
-def decode_value(hint: Any, value: object, path: str, rule: Rule) -> Any:
+def decode_value(hint: Any, value: object, path: str, rule: Rule, lenient: bool = False) -> Any:
     """A value of the type `hint` that keeps to `rule`. Raises RecipeError."""
     hint, may_be_absent = optional(hint)
     if value is None:
@@ -156,15 +156,15 @@ def decode_value(hint: Any, value: object, path: str, rule: Rule) -> Any:
         raise RecipeError(path, "a value", "nothing")
     origin = typing.get_origin(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and hint is not FrameRange:
-        return decode(hint, value, path)
+        return decode(hint, value, path, lenient)
     if origin is tuple:
-        return _decode_tuple(typing.get_args(hint), value, path, rule)
+        return _decode_tuple(typing.get_args(hint), value, path, rule, lenient)
     if origin is not None and origin is not typing.Literal:
-        return _decode_mapping(typing.get_args(hint), value, path, rule)
+        return _decode_mapping(typing.get_args(hint), value, path, rule, lenient)
     return _decode_leaf(hint, value, path, rule)
 
 
-def _decode_tuple(kinds: tuple[Any, ...], value: object, path: str, rule: Rule) -> tuple[Any, ...]:
+def _decode_tuple(kinds: tuple[Any, ...], value: object, path: str, rule: Rule, lenient: bool) -> tuple[Any, ...]:
     if not isinstance(value, (list, tuple)):
         raise RecipeError(path, "a list", named(value))
     if len(kinds) == 2 and kinds[1] is Ellipsis:
@@ -172,11 +172,12 @@ def _decode_tuple(kinds: tuple[Any, ...], value: object, path: str, rule: Rule) 
     elif len(kinds) != len(value):
         raise RecipeError(path, f"a list of {len(kinds)}", f"{len(value)}")
     return tuple(
-        decode_value(kind, one, f"{path}[{i}]", rule) for i, (kind, one) in enumerate(zip(kinds, value, strict=True))
+        decode_value(kind, one, f"{path}[{i}]", rule, lenient)
+        for i, (kind, one) in enumerate(zip(kinds, value, strict=True))
     )
 
 
-def _decode_mapping(kinds: tuple[Any, ...], value: object, path: str, rule: Rule) -> dict[Any, Any]:
+def _decode_mapping(kinds: tuple[Any, ...], value: object, path: str, rule: Rule, lenient: bool) -> dict[Any, Any]:
     """`Mapping[int, X]` has its keys as text in a document (TOML and JSON know no others)."""
     if not isinstance(value, Mapping):
         raise RecipeError(path, "a table", named(value))
@@ -188,7 +189,7 @@ def _decode_mapping(kinds: tuple[Any, ...], value: object, path: str, rule: Rule
         if name in found:
             raise RecipeError(where, "each key once", f"{name} twice")
         free = value_kind is Any
-        found[name] = _decode_free(one, where) if free else decode_value(value_kind, one, where, rule)
+        found[name] = _decode_free(one, where) if free else decode_value(value_kind, one, where, rule, lenient)
     return found
 
 
@@ -320,22 +321,23 @@ def _plain(value: float) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
-def encode(value: object) -> Any:
-    """Plain dicts, lists, text and numbers from a document; the inverse of `decode`. What is None is left out."""
+def encode(value: object, sparse: bool = False) -> Any:
+    """Plain dicts, lists, text and numbers from a document; the inverse of `decode`. What is None is left out, and with
+    `sparse` what has its default value."""
     if isinstance(value, FrameRange):
         return str(value)
     if isinstance(value, Fraction):
         return value.numerator if value.denominator == 1 else str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            item.name: encode(held)
+            item.name: encode(held, sparse)
             for item in fields_of(type(value))
-            if not _is_absent(item, held := getattr(value, item.name))
+            if not _is_absent(item, held := getattr(value, item.name)) and not (sparse and held == item.default)
         }
     if isinstance(value, Mapping):
-        return {str(key): encode(one) for key, one in value.items()}
+        return {str(key): encode(one, sparse) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [encode(one) for one in value]
+        return [encode(one, sparse) for one in value]
     return value
 
 

@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .document import comments_of, decode, encode, entry, fields_of, rule_of
+from .document import comments_of, decode, encode, entry, fields_of, join, rule_of
 from .errors import InputError, RecipeError
 from .frames import FrameRange
 from .lights import Light, Probe
@@ -187,7 +187,7 @@ class Recipe:
     def resolved(self, base: Path) -> Recipe:
         """The same recipe with every relative path made absolute against `base`, the folder of the recipe file."""
         folder = base.absolute()
-        return _with_paths(self, lambda text: str(folder / text))
+        return with_paths(self, lambda text: str(folder / text))
 
     def relative_to(self, folder: Path) -> Recipe:
         """The inverse of `resolved`: absolute paths as seen from `folder`; those on another drive stay as they are."""
@@ -198,7 +198,7 @@ class Recipe:
             except ValueError:  # another drive on Windows
                 return text
 
-        return _with_paths(self, relative)
+        return with_paths(self, relative)
 
 
 def with_value(recipe: Recipe, key: str, text: str) -> Recipe:
@@ -227,8 +227,8 @@ def _canonical(document: Mapping[str, Any]) -> str:
 Part = TypeVar("Part")
 
 
-def _with_paths(part: Part, change: Any) -> Part:
-    """A copy of a document with `change` applied to every path in it."""
+def with_paths(part: Part, change: Any) -> Part:
+    """A copy of a document (a recipe or a part of one) with `change` applied to every path in it."""
     assert dataclasses.is_dataclass(part) and not isinstance(part, type)
     changed: dict[str, Any] = {}
     for item in fields_of(type(part)):
@@ -236,10 +236,25 @@ def _with_paths(part: Part, change: Any) -> Part:
         if rule_of(item).is_path and held is not None:
             changed[item.name] = change(held)
         elif _is_part(held):
-            changed[item.name] = _with_paths(held, change)
+            changed[item.name] = with_paths(held, change)
         elif isinstance(held, tuple) and held and _is_part(held[0]):
-            changed[item.name] = tuple(_with_paths(one, change) for one in held)
+            changed[item.name] = tuple(with_paths(one, change) for one in held)
     return dataclasses.replace(part, **changed)
+
+
+def paths_of(part: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every path in a document with its dotted key."""
+    assert dataclasses.is_dataclass(part) and not isinstance(part, type)
+    for item in fields_of(type(part)):
+        held, where = getattr(part, item.name), join(key, item.name)
+        if rule_of(item).is_path and held is not None:
+            yield where, held
+        elif _is_part(held):
+            yield from paths_of(held, where)
+        elif isinstance(held, tuple):
+            for i, one in enumerate(held):
+                if _is_part(one):
+                    yield from paths_of(one, f"{where}[{i}]")
 
 
 def _is_part(held: object) -> bool:
@@ -247,5 +262,5 @@ def _is_part(held: object) -> bool:
 
 
 def _without_paths(recipe: Recipe) -> dict[str, Any]:
-    document: dict[str, Any] = encode(_with_paths(recipe, lambda text: "path"))
+    document: dict[str, Any] = encode(with_paths(recipe, lambda text: "path"))
     return document

@@ -10,6 +10,7 @@ import pytest
 
 from platelight_server.evaluation import bench_quality
 from platelight_server.evaluation.bench_pipeline import PipelineFigures, measure_pipeline
+from platelight_server.evaluation.bench_preview import measure_preview
 from platelight_server.evaluation.bench_process import measure_memory, measure_start
 from platelight_server.evaluation.bench_shot import make_bench_shot
 from platelight_server.plates import exr
@@ -99,3 +100,19 @@ def test_quality_scores_every_grade_of_a_shot(dev_data: Path, tmp_path: Path) ->
     rows = bench_quality.measure_quality(shot.parent, tmp_path / "work")
     assert [row["grade"] for row in rows] == ["paste", "P0", "P1", "P2"] * 2
     assert [(row["grade"], name) for row in rows for name in ("ev_fg", "psnr_disp_fg") if row[name] is None] == []
+
+
+def test_preview_is_measured_per_change(tmp_path: Path) -> None:
+    rows = {row.change: row for row in measure_preview(tmp_path, 96, 54, 10, times=2, preview_px=48)}
+    made = {change: row.made for change, row in rows.items()}
+    assert made == {
+        "first request": "open read prepare relight finish",
+        "light moved": "prepare relight finish",
+        "probe rotated": "read prepare relight finish",
+        "plate probe exposed": "read prepare relight finish",
+        "look.exposure": "finish",
+        "look.strength": "finish",
+        "nothing": "-",
+        "next frame": "open read relight finish",
+    }
+    assert all(0 < row.p50_ms <= row.p95_ms for row in rows.values())

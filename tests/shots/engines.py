@@ -96,10 +96,40 @@ class BackdropEngine(Engine):
                 yield Answer(seen.frame, change, background=torch.full_like(seen.plate, 0.25))
 
 
+class SteppingEngine(WavyEngine):
+    """The wavy engine's answers after many small steps per window, and some in `prepare`."""
+
+    capabilities = Capabilities(
+        "test_steps", "takes many steps", BACKGROUNDS, 48, 4, context_frames=1,
+        options=(
+            Option("sleep_seconds", "float", 0.0, "per step"), Option("steps", "int", 10, "per window"),
+            Option("prepare_steps", "int", 0, "before the first window"), Option("break_at", "int", -1, "as in wavy"),
+        ),
+    )  # fmt: skip
+
+    def prepare(self, shot: Shot) -> Notes:
+        for _ in shot.sampled(self.capabilities.sampled_frames):
+            pass
+        self._steps("look", self.options["prepare_steps"])
+        return super().prepare(shot)
+
+    def relight(self, window: Sequence[FrameInputs], answered: Sequence[int]) -> Iterator[Answer]:
+        self._steps("relight", self.options["steps"])
+        pause, self.options["sleep_seconds"] = self.options["sleep_seconds"], 0.0
+        yield from super().relight(window, answered)
+        self.options["sleep_seconds"] = pause
+
+    def _steps(self, stage: str, steps: int) -> None:
+        for step in range(steps):
+            time.sleep(self.options["sleep_seconds"])
+            self.step(stage, step + 1, steps)
+
+
 for engine, attribute in (
     ("still", "StillEngine"),
     ("wavy", "WavyEngine"),
     ("painting", "PaintingEngine"),
     ("backdrop", "BackdropEngine"),
+    ("steps", "SteppingEngine"),
 ):
     register(f"test_{engine}", "tests.shots.engines", attribute)

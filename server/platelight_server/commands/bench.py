@@ -15,6 +15,7 @@ from platelight.errors import RecipeError
 KINDS = {
     "pipeline": "CPU time of a job against the bare reading and writing of its files",
     "memory": "peak memory over the length of a shot",
+    "preview": "what a user waits after a change of a light, a probe, the look or the frame",
     "start": "start-up of the command line and of the client",
     "quality": "scores on rendered ground truth (needs --data)",
 }
@@ -24,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of bench."""
     listed = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
     parser.add_argument("kind", choices=tuple(KINDS), help=listed)
-    parser.add_argument("--size", metavar="WxH", default="1920x1080", help="picture size (default: %(default)s)")
+    parser.add_argument(
+        "--size", metavar="WxH", default=None, help="picture size (default: 1920x1080, for preview 3840x2160)"
+    )
     parser.add_argument(
         "--frames", metavar="N[,N]", default=None, help="frames; for memory two lengths (default: 24,480)"
     )
@@ -49,12 +52,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measured(args: argparse.Namespace, folder: Path) -> Any:
-    width, height = _size(args.size)
+    width, height = _size(args.size or ("3840x2160" if args.kind == "preview" else "1920x1080"))
     if args.kind == "pipeline":
         from platelight_server.evaluation.bench_pipeline import measure_pipeline
 
         (frames,) = _lengths(args.frames or "12", 1)
         return measure_pipeline(folder, width, height, frames).as_dict()
+    if args.kind == "preview":
+        from platelight_server.evaluation.bench_preview import measure_preview
+
+        (frames,) = _lengths(args.frames or "24", 1)
+        return [row.as_dict() for row in measure_preview(folder, width, height, frames)]
     from platelight_server.evaluation import bench_process
 
     if args.kind == "memory":
@@ -94,10 +102,10 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 
 def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    print(" ".join(f"{key[:15]:>15}" for key in rows[0]))
-    for row in rows:
-        cells = (f"{value:>15.3f}" if isinstance(value, float) else f"{str(value)[-15:]:>15}" for value in row.values())
-        print(" ".join(cells))
+    texts = [[f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    widths = [min(max(15, *map(len, column)), 34) for column in zip(*texts, strict=True)]
+    for line in [[str(key) for key in rows[0]], *texts]:
+        print(" ".join(f"{text[-width:]:>{width}}" for text, width in zip(line, widths, strict=True)))
 
 
 def _print_figures(found: Mapping[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""`platelight demo`: the main job on a small shot that comes along. Needs no input, weights, GPU or network."""
+"""`platelight demo`: the main job on a small shot that comes along, through a server of its own.
+
+Needs no input, weights, GPU or network, and leaves neither a process nor a key behind.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +26,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders the shot, makes a contact sheet and says what to try next."""
+    from platelight.client import connect
     from platelight_server.check import check
     from platelight_server.evaluation.contact_sheet import sheet_png
     from platelight_server.plates.frames_out import write_bytes
 
-    from .progress import looking
-    from .relight import render
+    from .own_server import own_server
+    from .relight import render_on
 
     recipe = Recipe.from_toml(SHOT / "recipe.toml")
     recipe = replace(recipe, output=replace(recipe.output, directory=str(args.out.absolute())))
-    with looking(len(recipe.frames), args.json or args.quiet):
-        checked = check(recipe, SHOT)
-    checked.raise_first()
-    code = render(checked, args.json, args.quiet, False, "cpu", None)
+    with own_server() as connection_file, connect(connection_file=connection_file, program="platelight demo") as server:
+        code = render_on(server, recipe, SHOT, None, args.json, args.quiet, False)
+    if code:
+        return code
     sheet = args.out / "demo.contact.png"
-    write_bytes(sheet, sheet_png(checked))
+    write_bytes(sheet, sheet_png(check(recipe, SHOT)))
     if not args.json:
         print("\n".join(_next(args.out, sheet)))
     return code

@@ -1,4 +1,4 @@
-"""`platelight doctor`: this machine and installation, a line each, and what to do about what is missing."""
+"""`platelight doctor`: machine, installation and server, a line each, and what to do about what is missing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from pathlib import Path
 from platelight import __version__
 from platelight.errors import PlatelightError
 
+from .remote import add_server_argument
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of doctor."""
+    add_server_argument(parser)
+    parser.add_argument("--path", metavar="FILE", type=Path, help="can the server see this file?")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -33,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         "models": _versions("diffusers", "transformers", "accelerate", needed=False),
         "engines": _engines(),
         "network": "not used: nothing is fetched at run time",
+        "server": _server(args.server, args.path),
     }
     bad = [key for key, text in found.items() if "MISSING" in text or text.startswith("error")]
     if args.json:
@@ -41,6 +46,13 @@ def run(args: argparse.Namespace) -> int:
         for key, text in found.items():
             print(f"{key:<11} {text}")
     return 1 if bad else 0
+
+
+def _server(server: str | None, path: Path | None) -> str:
+    from .diagnosis import diagnose
+
+    finding = diagnose(server, path)
+    return f"error: {finding.text}" if finding.kind == "error" else finding.text
 
 
 def _machine() -> str:

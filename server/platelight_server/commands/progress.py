@@ -10,19 +10,35 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from platelight_server.job import Event
+if TYPE_CHECKING:
+    from platelight_server.outcome import Event
 
-Report = Callable[[Event], None]
+
+@dataclass(frozen=True)
+class JobEvent:
+    """An event of a job on a server, with the fields of one that runs here (which needs torch to be imported)."""
+
+    kind: str
+    frame: int | None
+    done: int
+    total: int
+    message: str = ""
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+
+
+Report = Callable[["Event | JobEvent"], None]
 # Rich forgets what is older than its half minute, and then has no estimate for frames that take longer.
 ESTIMATE_OVER_S = 3600.0
 
 
 def looking(frames: int, quiet: bool) -> AbstractContextManager[Any]:
     """Says on a terminal that the shot is being checked: a long one takes a while before its first frame."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty() or not _has_rich():
         return nullcontext()
     from rich.console import Console
 
@@ -36,22 +52,34 @@ def reporter(total: int, as_json: bool, quiet: bool) -> Iterator[Report]:
         yield _json_lines
     elif quiet:
         yield lambda event: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and _has_rich():
         with _live(total) as report:
             yield report
     else:
         yield _lines()
 
 
-def _json_lines(event: Event) -> None:
+def _has_rich() -> bool:
+    """A client's installation has no bar; it gets lines."""
+    try:
+        import rich  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def _json_lines(event: Event | JobEvent) -> None:
     fields = asdict(event)
+    if event.kind != "step":
+        for name in ("stage", "step", "steps"):
+            del fields[name]
     print(json.dumps({"event": fields.pop("kind"), **fields}, ensure_ascii=False))
 
 
 def _lines() -> Report:
     started = time.monotonic()
 
-    def report(event: Event) -> None:
+    def report(event: Event | JobEvent) -> None:
         nonlocal started
         if event.kind == "prepared":
             started = time.monotonic()
@@ -82,9 +110,12 @@ def _live(total: int) -> Iterator[Report]:
         task = bar.add_task("reading the shot", total=total, rate="")
         started = time.monotonic()
 
-        def report(event: Event) -> None:
+        def report(event: Event | JobEvent) -> None:
             nonlocal started
             if event.kind == "current":
+                return
+            if event.kind == "step":  # the bar counts frames; a step says only where the engine is
+                bar.update(task, description=f"{event.stage[:9]} {event.step}/{event.steps}")
                 return
             if event.kind == "prepared":
                 started = time.monotonic()

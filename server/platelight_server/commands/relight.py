@@ -1,24 +1,23 @@
-"""`platelight relight`: checks a recipe and renders it, with progress, and ends with the proof."""
+"""`platelight relight`: checks a recipe and renders it, here or on a server, with progress, and ends with the proof."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
-import threading
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from platelight.errors import ResourceError
+from platelight.errors import RefusedError, ResourceError
+from platelight.frames import FrameRange
+from platelight.recipe import Recipe
 
+from .interrupts import EXIT_OF_SIGNAL, Stop
 from .recipe_flags import add_recipe_arguments, recipe_from
 
 if TYPE_CHECKING:
+    from platelight.client import Client
     from platelight_server.check import Checked
-    from platelight_server.job import Outcome
-
-EXIT_OF_SIGNAL = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument("--force", action="store_true", help="render frames that are current as well")
+    parser.add_argument(
+        "--server", metavar="ADDR|FILE", help="render on this server; its device and workers are its own"
+    )
+    parser.add_argument("--upload", action="store_true", help="with --server: send the files, and fetch the result")
     parser.add_argument("--device", default="cpu", help="torch device of the engine (default: cpu)")
     parser.add_argument(
         "--workers", type=_count, metavar="N", help="frames finished at once (default: the number of cores)"
@@ -35,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders. 0 when all frames are there, 3 when some failed."""
+    if args.server is not None:
+        return _run_on_server(args)
     from platelight_server.check import check
 
     from .progress import looking
@@ -57,16 +62,55 @@ def render(checked: Checked, as_json: bool, quiet: bool, force: bool, device: st
     from platelight_server.evaluation.proof import write_proof
 
     from .progress import reporter
+    from .summary import Summed, summary
 
-    stop = _Stop()
+    stop = Stop()
     with stop, reporter(len(checked.wanted), as_json, quiet) as report:
         outcome = job.run(checked, report, stop.asked, device, workers, force)
     proof = write_proof(checked, outcome)
-    _summary(checked, outcome, proof, as_json)
+    result = Summed(len(outcome.rendered), len(outcome.current), tuple(outcome.failed), tuple(proof["said"]))
+    summary(result, outcome.cancelled, checked.recipe.output.directory, proof, as_json)
     if outcome.cancelled:
         return EXIT_OF_SIGNAL.get(stop.received or signal.SIGINT, 130)
     outcome.raise_failed()
     return 0
+
+
+def _run_on_server(args: argparse.Namespace) -> int:
+    from .remote import connected
+
+    recipe, base, only = recipe_from(args)
+    with connected(args) as server:
+        return render_on(server, recipe, base, only, args.json, args.quiet, args.force, args.upload)
+
+
+def render_on(
+    server: Client,
+    recipe: Recipe,
+    base: Path,
+    only: FrameRange | None,
+    as_json: bool,
+    quiet: bool,
+    force: bool,
+    upload: bool = False,
+) -> int:
+    """Renders a recipe on a server as `render` does here. If this process dies, the job goes on."""
+    from .progress import looking
+    from .remote import render as followed
+    from .remote import said_problems, upload_progress
+
+    frames = only or recipe.frames
+    with Stop() as stop:
+        try:
+            with looking(len(frames), as_json or quiet or upload):
+                said = upload_progress(as_json or quiet)
+                job = server.submit(recipe, base, only, force=force, upload=upload, progress=said)
+        except RefusedError as error:
+            raise said_problems(error) from None
+        for text in job.warnings:
+            print(f"warning: {text}", file=sys.stderr)
+        fetch_to = base.absolute() / recipe.output.directory if upload else None
+        return followed(server, job, as_json, quiet, stop, len(frames), fetch_to)
 
 
 def _count(text: str) -> int:
@@ -86,46 +130,3 @@ def _check_device(name: str) -> None:
         raise ResourceError(
             f"--device: expected a torch device of this machine, such as cpu or cuda, got {name!r}: {reason}"
         ) from None
-
-
-def _summary(checked: Checked, outcome: Outcome, proof: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({"event": "end", "proof": proof}, ensure_ascii=False))
-        return
-    folder = checked.recipe.output.directory
-    if not outcome.rendered and not outcome.failed and not outcome.cancelled:
-        print(f"nothing to do: all {len(outcome.current)} frames in {folder} are current")
-        return
-    kept = f", {len(outcome.current)} were current" if outcome.current else ""
-    stopped = "; stopped, the same command goes on from here" if outcome.cancelled else ""
-    print(f"{len(outcome.rendered)} frames rendered{kept}{stopped}: {folder}")
-    for line in proof["said"]:
-        print(line)
-
-
-class _Stop:
-    """The first interrupt or termination asks the job to stop after the frames being written; a second one ends it."""
-
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
-
-    def asked(self) -> bool:
-        """True once a signal has come."""
-        return self.received is not None
-
-    def __enter__(self) -> _Stop:
-        if threading.current_thread() is threading.main_thread():
-            for number in EXIT_OF_SIGNAL:
-                self._before[number] = signal.signal(number, self._receive)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = signal.Signals(number)
-        print("stopping after the frames that are being written; once more to stop at once", file=sys.stderr)

@@ -176,13 +176,34 @@ class Notes:
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Cancelled(Exception):
+    """Raised through an engine's code by `Engine.step` when the job is to stop. No error: whoever asked knows why."""
+
+
 class Engine(ABC):
-    """An engine for one shot, constructed per job: `prepare` once, then `relight` per window, in any order."""
+    """An engine for one shot, constructed per job: `prepare` once, then `relight` per window, in any order.
+
+    An engine whose answer takes more than a moment calls `step` between the steps of its work: there a job tells how
+    far it is, and there it is stopped. An engine must let `Cancelled` pass, and holds nothing beyond itself then.
+    """
 
     capabilities: ClassVar[Capabilities]
+    # True where `prepare` may be called again on the same engine, for a shot that has changed: it then notes and
+    # answers what a new engine would, and may reuse what it has learnt from tensors that are the same objects.
+    prepares_again: ClassVar[bool] = False
+    _told: Callable[[str, int, int], None] | None = None
 
     def __init__(self, options: Mapping[str, Any], device: str = "cpu") -> None:
         self.options, self.device = dict(options), device
+
+    def listen(self, told: Callable[[str, int, int], None] | None) -> None:
+        """Has `told(stage, step, steps)` called at every step. It may raise `Cancelled`."""
+        self._told = told
+
+    def step(self, stage: str, step: int, steps: int) -> None:
+        """Says that `step` (from 1) of `steps` of a stage, such as "denoise", is done. Raises `Cancelled`."""
+        if self._told is not None:
+            self._told(stage, step, steps)
 
     @abstractmethod
     def prepare(self, shot: Shot) -> Notes:

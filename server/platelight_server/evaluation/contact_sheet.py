@@ -8,7 +8,7 @@ import numpy as np
 
 from ..check import Checked
 from ..engines.interface import sample_frames
-from ..plates import delivery, picture_io
+from ..plates import delivery, fence, picture_io
 from . import pictures
 
 MARGIN = 32
@@ -65,6 +65,6 @@ def row(checked: Checked, frame: int, columns: tuple[str, ...], tile_width: int)
 
 
 def _layer(path: Path | None, names: tuple[str, ...]) -> np.ndarray | None:
-    if path is None or not path.is_file() or not set(names) <= set(picture_io.read_info(path).channels):
+    if path is None or not fence.is_file(path) or not set(names) <= set(picture_io.read_info(path).channels):
         return None
     return picture_io.read(path, names).pixels

@@ -22,7 +22,7 @@ from platelight.errors import FrameError
 from ..check import Checked
 from ..job import Outcome
 from ..plan import plan_windows
-from ..plates import delivery, exr, frames_out, header
+from ..plates import delivery, exr, fence, frames_out, header
 from ..stages import peak_memory_bytes
 from .proof_sheet import sheet_png
 
@@ -37,7 +37,7 @@ def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
     frames = _stated(checked)
     proof = _summary(checked, outcome, frames)
     path = folder / f"{recipe.output_name}.proof.json"
-    if not outcome.rendered and _holds(path, proof) and path.with_suffix(".png").is_file():
+    if not outcome.rendered and _holds(path, proof) and fence.is_file(path.with_suffix(".png")):
         # Nothing was rendered: the proof on disk, with its timings, is the true one.
         return {**proof, "said": [f"proof: {path}"]}
     frames_out.write_bytes(path, (json.dumps(proof, indent=1, ensure_ascii=False) + "\n").encode())
@@ -48,7 +48,8 @@ def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
 def _holds(path: Path, proof: Mapping[str, Any]) -> bool:
     """Whether the proof on disk is of these very frames; it is not where a job was killed before it wrote its own."""
     try:
-        there = json.loads(path.read_text("utf-8"))
+        with fence.readable(path) as name:
+            there = json.loads(name.read_text("utf-8"))
     except (OSError, ValueError):
         return False
     measured = set(proof) - {"rendered", "cpuSeconds", "wallSeconds", "peakMemoryBytes", "machine", "notes"}
@@ -61,7 +62,7 @@ def _stated(checked: Checked) -> dict[int, dict[str, Any]]:
     wanted = checked.recipe.content_hash()
     for frame in checked.recipe.frames:
         for path in delivery.files_of(checked.recipe, frame).all()[:1]:
-            if not path.is_file():  # OpenEXR would say so on stderr, in words of its own
+            if not fence.is_file(path):  # OpenEXR would say so on stderr, in words of its own
                 continue
             try:
                 said = header.read_stated(exr.read_info(path).header)

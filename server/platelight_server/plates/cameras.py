@@ -11,7 +11,7 @@ from platelight.errors import CameraError
 from platelight.frames import FrameRange
 from platelight.recipe import CameraSource, Recipe
 
-from . import picture_io
+from . import fence, picture_io
 from .inputs import Source
 from .picture import Box, PictureInfo
 
@@ -26,10 +26,7 @@ def load_camera(recipe: Recipe, first: PictureInfo, needed: Sequence[int], plate
         return None
     width, height = first.display.width, first.display.height
     if asked.path is not None:
-        camera = read_camera(
-            Path(asked.path), width, height, sensor_mm=asked.sensor_mm, focal_mm=asked.focal_mm,
-            pixel_aspect=first.pixel_aspect, lens=asked.lens,
-        )  # fmt: skip
+        camera = _from_file(Path(asked.path), asked, first)
         where = asked.path
     elif asked.frames:
         camera, where = Camera.of(asked.frames, asked.lens), "camera.frames"
@@ -42,6 +39,17 @@ def load_camera(recipe: Recipe, first: PictureInfo, needed: Sequence[int], plate
             f" (it holds {FrameRange.of(camera.frames)})"
         )
     return camera
+
+
+def _from_file(path: Path, asked: CameraSource, first: PictureInfo) -> Camera:
+    try:
+        with fence.readable(path) as name:
+            return read_camera(
+                path, first.display.width, first.display.height, sensor_mm=asked.sensor_mm, focal_mm=asked.focal_mm,
+                pixel_aspect=first.pixel_aspect, lens=asked.lens, opened=name,
+            )  # fmt: skip
+    except OSError as error:
+        raise CameraError(f"{path}: cannot read the camera file: {error.strerror or error}; check the path") from error
 
 
 def over_box(camera: CameraFrame, display: Box, work: Box, width_px: int, height_px: int) -> CameraFrame:

@@ -19,6 +19,7 @@ import OpenEXR
 
 from platelight.errors import FrameError
 
+from . import fence
 from .picture import Box, Picture, PictureInfo
 from .printing import library_prints
 
@@ -32,8 +33,8 @@ OpenEXR.setMaxImageSize(MAX_SIDE_PX, MAX_SIDE_PX)
 
 def read_info(path: Path) -> PictureInfo:
     """The header of an EXR file, without its pixels (0.1 ms). Raises `FrameError`."""
-    with _decoding(path):
-        return _info(path, [dict(part.header) for part in _open(path, header_only=True).parts])
+    with _decoding(path) as name:
+        return _info(path, [dict(part.header) for part in _open(path, name, header_only=True).parts])
 
 
 def read(path: Path, names: Sequence[str]) -> Picture:
@@ -41,17 +42,17 @@ def read(path: Path, names: Sequence[str]) -> Picture:
 
     -> (C, H, W) float16 where all channels are half, else float32; as stored, may be NaN or Inf
     """
-    with _decoding(path):
-        return _read(path, names)
+    with _decoding(path) as name:
+        return _read(path, name, names)
 
 
-def _read(path: Path, names: Sequence[str]) -> Picture:
-    headers = _open(path, header_only=True)
+def _read(path: Path, opened: Path, names: Sequence[str]) -> Picture:
+    headers = _open(path, opened, header_only=True)
     info = _info(path, [dict(part.header) for part in headers.parts])
     missing = [name for name in names if name not in info.channels]
     if missing:
         raise FrameError(f"{path}: expected channel {', '.join(missing)}, it has {', '.join(info.channels)}")
-    file = _open(path, header_only=False)
+    file = _open(path, opened, header_only=False)
     if len(file.parts) != len(headers.parts):
         lost = len(headers.parts) - len(file.parts)
         raise FrameError(
@@ -70,28 +71,36 @@ def _read(path: Path, names: Sequence[str]) -> Picture:
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    """What the library raises while its values are looked at: names that are no text, fields of damaged headers."""
+def _decoding(path: Path) -> Iterator[Path]:
+    """The name to open the file under. Raises `FrameError` for what comes up while its values are looked at: names
+    that are no text, fields of damaged headers.
+    """
     try:
-        yield
+        with fence.readable(path) as name:
+            yield name
+    except FileNotFoundError:
+        raise FrameError(f"{path}: no such file") from None
+    except OSError as error:
+        raise FrameError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (RuntimeError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise FrameError(f"{path}: expected an OpenEXR file, {_first_line(error)}") from None
 
 
-def _open(path: Path, header_only: bool) -> Any:
+def _open(path: Path, name: Path, header_only: bool) -> Any:
     try:
         # separate_channels: planar, and away from the library's RGB coalescing, which had heap overflows.
         if header_only:
-            file = OpenEXR.File(str(path), header_only=True)
+            file = OpenEXR.File(str(name), header_only=True)
         else:
             with library_prints():
-                file = OpenEXR.File(str(path), separate_channels=True, num_threads=0)
+                file = OpenEXR.File(str(name), separate_channels=True, num_threads=0)
     except FileNotFoundError:
         raise FrameError(f"{path}: no such file") from None
     except (RuntimeError, ValueError, UnicodeDecodeError, OSError, MemoryError) as error:
-        if not path.is_file():
+        if not name.is_file():
             raise FrameError(f"{path}: no such file") from None
-        raise FrameError(f"{path}: expected an OpenEXR file, {_first_line(error)}") from None
+        said = _first_line(error).replace(str(name), str(path))
+        raise FrameError(f"{path}: expected an OpenEXR file, {said}") from None
     if header_only and not file.parts:
         raise FrameError(f"{path}: the file has no readable part; it is truncated or corrupt")
     return file

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from platelight.errors import FrameError
+from platelight.errors import ForbiddenPathError, FrameError
 
-from . import picture_io
+from . import fence, picture_io
 from .frames_out import write_bytes
 
 INDEX_VERSION = 2
@@ -69,18 +69,22 @@ class FactIndex:
         self._known: dict[str, dict[str, object]] = {}
         self._changed = False
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            with fence.readable(path) as name:
+                stored = json.loads(name.read_text("utf-8"))
             if isinstance(stored, dict) and stored.get("version") == INDEX_VERSION:
                 self._known = {key: dict(value) for key, value in stored["files"].items()}
                 self._changed = base is not None and stored.get("base") != str(base)
                 self.base = base or Path(stored["base"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ForbiddenPathError):
             self._known = {}  # the index is a cache: damaged or absent, it is made again
 
     def look(self, file: Path, channels: tuple[str, ...]) -> Facts:
-        """Facts of these channels of a file, read now or remembered. Raises `FrameError` where it does not decode."""
+        """Facts of these channels of a file, read now or remembered. Raises `FrameError` where it does not decode.
+
+        Raises `ForbiddenPathError` where the fence does not let it through.
+        """
         try:
-            status = file.stat()
+            status = fence.status(file)
         except OSError:
             raise FrameError(f"{file}: no such file") from None
         # ctime as well: a copy that keeps its modification time is another file all the same.
@@ -119,7 +123,7 @@ class FactIndex:
 def digest(file: Path) -> str:
     """SHA-256 of a file's bytes, as hex. Raises `FrameError`."""
     try:
-        with file.open("rb") as stream:
+        with fence.readable(file) as name, name.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise FrameError(f"{file}: cannot be read: {error.strerror}") from None
@@ -127,12 +131,16 @@ def digest(file: Path) -> str:
 
 def _look(file: Path, channels: tuple[str, ...]) -> Facts:
     found = digest(file)
-    pixels = picture_io.read(file, channels).pixels
+    return facts_of(picture_io.read(file, channels).pixels, found)
+
+
+def facts_of(pixels: np.ndarray, digest: str) -> Facts:
+    """The facts of a file's pixels (C, H, W) as read, and its digest."""
     nonfinite = tuple(count_nonfinite(np.ascontiguousarray(plane)) for plane in pixels)
     finite = pixels if not any(nonfinite) else np.where(np.isfinite(pixels), pixels, pixels.dtype.type(0))
-    equal = len(channels) == 1 or all(np.array_equal(_ordered(finite[0]), _ordered(plane)) for plane in finite[1:])
+    equal = len(pixels) == 1 or all(np.array_equal(_ordered(finite[0]), _ordered(plane)) for plane in finite[1:])
     lows, highs = zip(*(_extremes(np.ascontiguousarray(plane)) for plane in finite), strict=True)
-    return Facts(found, nonfinite, lows, highs, equal)
+    return Facts(digest, nonfinite, lows, highs, equal)
 
 
 def _extremes(plane: np.ndarray) -> tuple[float, float]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from platelight.errors import OutputError
 
-from . import exr
+from . import exr, fence
 
 TEMPORARY = ".platelight-tmp"
 # A viewer on Windows may hold the target open for a moment.
@@ -78,14 +78,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 @contextmanager
 def _whole_or_nothing(path: Path) -> Iterator[Path]:
     """A temporary file to write, which takes the place of `path` when nothing went wrong. Raises `OutputError`."""
-    temporary = temporary_name(path)
+    opened = path
     try:
-        yield temporary
-        replace(temporary, path)
+        with fence.entry(path) as target:
+            temporary = target.with_name(temporary_name(path).name)
+            try:
+                with fence.fresh(temporary) as opened:
+                    yield opened
+                    _sync(opened)
+                _replace(temporary, target)
+            finally:
+                _discard(temporary)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {_reason(error)}") from None
-    finally:
-        _discard(temporary)
+        raise OutputError(f"{path}: cannot be written: {_reason(error).replace(str(opened), str(path))}") from None
 
 
 def temporary_name(path: Path) -> Path:
@@ -93,10 +98,13 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_host()}.{os.getpid()}{TEMPORARY}")
 
 
-def replace(temporary: Path, path: Path) -> None:
-    """Renames over the target, once its bytes are on disk."""
-    with temporary.open("rb") as file:
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Renames over the target; its bytes are on disk by then."""
     for attempt in range(REPLACE_TRIES):
         try:
             temporary.replace(path)
@@ -109,26 +117,28 @@ def replace(temporary: Path, path: Path) -> None:
 
 def prepare_folder(folder: Path) -> None:
     """Makes the output folder and proves that it can be written. Raises `OutputError`."""
-    probe = folder / f".platelight.{_host()}.{os.getpid()}{TEMPORARY}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0" * 4096)
+        with fence.folder(folder, make=True) as name:
+            probe = name / f".platelight.{_host()}.{os.getpid()}{TEMPORARY}"
+            try:
+                with fence.fresh(probe) as opened:
+                    opened.write_bytes(b"\0" * 4096)
+            finally:
+                _discard(probe)
     except OSError as error:
         raise OutputError(f"{folder}: the output folder cannot be written: {_reason(error)}") from None
-    finally:
-        _discard(probe)
 
 
 def nearest_folder(folder: Path) -> Path:
     """The folder itself, or the nearest one above that exists. Raises `OutputError` where nothing can be made in it."""
     for candidate in (folder, *folder.parents):
-        if candidate.is_dir():
-            if not os.access(candidate, os.W_OK | os.X_OK):
+        if fence.is_dir(candidate):
+            if not fence.may_write(candidate):
                 raise OutputError(
                     f"{folder}: the output folder cannot be written: no permission to write in {candidate}"
                 )
             return candidate
-        if candidate.exists() or candidate.is_symlink():
+        if fence.is_there(candidate):
             raise OutputError(f"{folder}: the output folder cannot be made: {candidate} is not a folder")
     raise OutputError(f"{folder}: the output folder cannot be made: nothing above it exists")
 
@@ -136,11 +146,12 @@ def nearest_folder(folder: Path) -> Path:
 def remove_abandoned(folder: Path) -> int:
     """Deletes temporary files of processes of this machine that are gone; returns how many."""
     removed = 0
-    for leftover in folder.glob(f".*{TEMPORARY}"):
-        host, _, pid = leftover.name.removesuffix(TEMPORARY).rpartition(".")
-        if host.endswith(f".{_host()}") and pid.isascii() and pid.isdigit() and not _alive(int(pid)):
-            _discard(leftover)
-            removed += 1
+    with fence.folder(folder, write=True) as name:
+        for leftover in name.glob(f".*{TEMPORARY}"):
+            host, _, pid = leftover.name.removesuffix(TEMPORARY).rpartition(".")
+            if host.endswith(f".{_host()}") and pid.isascii() and pid.isdigit() and not _alive(int(pid)):
+                _discard(leftover)
+                removed += 1
     return removed
 
 

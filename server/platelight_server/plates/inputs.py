@@ -16,6 +16,7 @@ import numpy as np
 
 from platelight.camera import Camera
 from platelight.errors import ColorError, FrameError
+from platelight.lights import Probe
 from platelight.recipe import Recipe
 
 from ..color.identify import identify
@@ -129,21 +130,25 @@ class Inputs:
         path = None if source is None else source.file(frame)
         if source is None or path is None:
             return None
-        return self._still(source.role, path, lambda: self._read_probe(source, path))
+        asked = self.recipe.probe_background if source is self.probe_background else self.recipe.probe_plate
+        return self._still(source.role, path, lambda: turned(self.radiance(source, path), asked))
 
-    def _read_probe(self, source: Source, path: Path) -> np.ndarray:
+    def radiance(self, source: Source, path: Path) -> np.ndarray:
+        """A probe's file as `probe` gives it, before it is turned and exposed. Raises `FrameError`."""
         picture = picture_io.read(path, source.channels)
         height, width = picture.pixels.shape[-2:]
         check_probe(path, width, height)
         pixels, _ = repaired_pixels(picture.pixels)
         lines = min(height, PROBE_LINES)
-        small = self._in_work_space(resize(pixels, lines, 2 * lines), source.space)
-        asked = self.recipe.probe_background if source is self.probe_background else self.recipe.probe_plate
-        if asked is None:
-            return small
-        # Columns run along azimuth; turning the world by +Y moves its radiance to the left.
-        turned = np.roll(small, -round(asked.rotation_deg / 360 * 2 * lines), axis=2)
-        return np.asarray(turned * np.float32(2.0**asked.exposure_stops))
+        return self._in_work_space(resize(pixels, lines, 2 * lines), source.space)
+
+    def behind(self, frame: int) -> np.ndarray | None:
+        """The background of one frame alone, as in `FullFrame`. Raises `FrameError`."""
+        return self._background(frame)
+
+    def normals(self, frame: int) -> np.ndarray | None:
+        """The normals of one frame alone, as in `FullFrame`. Raises `FrameError`."""
+        return self._normal(frame)
 
     def _matte(self, frame: int) -> np.ndarray:
         if self.matte is None:
@@ -202,6 +207,15 @@ class Inputs:
                 self._stills.update(kept)
                 self._stills[(role, path)] = read()  # type: ignore[operator]
             return self._stills[(role, path)]
+
+
+def turned(radiance: np.ndarray, asked: Probe | None) -> np.ndarray:
+    """A probe (3, h, 2h) float32 as the recipe turns and exposes it."""
+    if asked is None:
+        return radiance
+    # Columns run along azimuth; turning the world by +Y moves its radiance to the left.
+    moved = np.roll(radiance, -round(asked.rotation_deg / 360 * radiance.shape[2]), axis=2)
+    return np.asarray(moved * np.float32(2.0**asked.exposure_stops))
 
 
 def repaired_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int]:

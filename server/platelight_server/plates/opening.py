@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from platelight.errors import ColorError, FrameError, InputError, PlatelightError
+from platelight.errors import ColorError, ForbiddenPathError, FrameError, InputError, PlatelightError
 from platelight.frames import FrameRange, SequencePath
 from platelight.recipe import Recipe
 
 from ..color.spaces import Space, is_linear, named
-from . import picture_io
+from . import fence, picture_io
 from .channels import alpha_channel, matte_channels, picture_channels
 from .facts import FactIndex, Facts
 from .inputs import Inputs, Source, space_of
+from .listing import scan, sequence_at
 from .picture import Box, PictureInfo
 
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
             asked.append((name, f"{name}.path", probe.path, 0))
     opened: dict[str, Role] = {}
     for name, key, text, offset in asked:
-        sequence = found.attempt(lambda text=text: SequencePath.from_path(text))  # type: ignore[misc]
+        sequence = found.attempt(lambda text=text: sequence_at(text))  # type: ignore[misc]
         if isinstance(sequence, SequencePath):
             opened[name] = Role(name, key, sequence, offset)
     return opened
@@ -86,12 +87,12 @@ def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy
         return {}
     if role.sequence.is_still:
         path = role.sequence.path(wanted[0])
-        if not path.is_file():
+        if not fence.is_file(path):
             raise FrameError(f"{role.key}: {path}: no such file")
         if path in damaged:
             raise FrameError(f"{role.key}: {damaged[path]}")
         return dict.fromkeys(wanted, path)
-    on_disk = role.sequence.scan()
+    on_disk = scan(role.sequence)
     good = {frame: path for frame, path in on_disk.items() if path not in damaged}
     lost = [frame for frame in wanted if frame + role.offset not in good]
     if lost and policy == "refuse":
@@ -171,7 +172,7 @@ def first_good(role: Role, shot: Sequence[int]) -> PictureInfo:
     if role.sequence.is_still:
         paths = [role.sequence.path(shot[0])]
     else:
-        on_disk = role.sequence.scan()
+        on_disk = scan(role.sequence)
         paths = list(dict.fromkeys([on_disk[f + role.offset] for f in shot if f + role.offset in on_disk]))
         paths = paths or list(on_disk.values())
     problem = None
@@ -192,8 +193,8 @@ def agree(paths: Iterable[Path], first: PictureInfo, channels: tuple[str, ...], 
     for path in dict.fromkeys(paths):
         try:
             info = picture_io.read_info(path)
-        except FrameError:
-            continue  # reported as damaged where pixels are looked at
+        except (FrameError, ForbiddenPathError):
+            continue  # reported where pixels are looked at
         lacking = [name for name in channels if name not in info.channels]
         if lacking:
             wrong.append(

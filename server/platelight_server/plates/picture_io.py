@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import OpenImageIO as Oiio
 
 from platelight.errors import FrameError
 
-from . import exr
+from . import exr, fence
 from .picture import Box, Picture, PictureInfo
 
 # OpenImageIO must not try other readers on a damaged file, nor start threads beside our own frame threads.
@@ -26,11 +27,8 @@ def read_info(path: Path) -> PictureInfo:
     _require_file(path)
     if path.suffix.lower() in EXR_SUFFIXES:
         return exr.read_info(path)
-    source = _open(path)
-    try:
+    with _opened(path) as source:
         return _oiio_info(path, source.spec())
-    finally:
-        source.close()
 
 
 def read(path: Path, names: Sequence[str]) -> Picture:
@@ -41,8 +39,7 @@ def read(path: Path, names: Sequence[str]) -> Picture:
     _require_file(path)
     if path.suffix.lower() in EXR_SUFFIXES:
         return exr.read(path, names)
-    source = _open(path)
-    try:
+    with _opened(path) as source:
         info = _oiio_info(path, source.spec())
         missing = [name for name in names if name not in info.channels]
         if missing:
@@ -50,22 +47,37 @@ def read(path: Path, names: Sequence[str]) -> Picture:
         pixels = source.read_image(0, 0, 0, len(info.channels), Oiio.FLOAT)
         if pixels is None:
             raise FrameError(f"{path}: its pixels cannot be decoded: {source.geterror()}")
-    finally:
-        source.close()
     planes = np.asarray(pixels, np.float32).transpose(2, 0, 1)
     return Picture(info, np.ascontiguousarray(planes[[info.channels.index(name) for name in names]]))
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise FrameError(f"{path}: expected a file, got a folder" if path.is_dir() else f"{path}: no such file")
+    if not fence.is_file(path):
+        raise FrameError(f"{path}: expected a file, got a folder" if fence.is_dir(path) else f"{path}: no such file")
 
 
-def _open(path: Path) -> Oiio.ImageInput:
+@contextmanager
+def _opened(path: Path) -> Iterator[Oiio.ImageInput]:
+    """OpenImageIO's reader, open while the block runs. Raises `FrameError`, whose message names the file as given."""
+    name = path
+    try:
+        with fence.readable(path, with_suffix=True) as name:
+            source = _open(path, name)
+            try:
+                yield source
+            finally:
+                source.close()
+    except OSError as error:
+        raise FrameError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except FrameError as error:
+        raise FrameError(str(error).replace(str(name), str(path))) from None
+
+
+def _open(path: Path, name: Path) -> Oiio.ImageInput:
     config = Oiio.ImageSpec()
     # Straight colour as stored: alpha of a PNG is a matte here, not a coverage to multiply with.
     config.attribute("oiio:UnassociatedAlpha", 1)
-    source = Oiio.ImageInput.open(str(path), config)
+    source = Oiio.ImageInput.open(str(name), config)
     if source is None:
         raise FrameError(f"{path}: expected a picture file, {Oiio.geterror() or 'unknown format'}")
     return source

@@ -16,6 +16,7 @@ from .cameras import load_camera
 from .facts import FactIndex, Facts
 from .geometry import FITS, check_probe
 from .inputs import Inputs, Source, space_of
+from .listing import scan
 from .opening import Found, Role
 from .picture import Box, PictureInfo
 
@@ -86,7 +87,7 @@ def _source(
     alpha_too = role.name == "plate" and recipe.matte is not None and recipe.matte.from_plate_alpha
     looked = channels + opening.alpha_of_plate(info, channels) if alpha_too else channels
     space = space_of(info, _asked_space(role.name, recipe), f"{role.name}.colorspace") if _is_color(role.name) else None
-    on_disk = {} if role.sequence.is_still else role.sequence.scan()
+    on_disk = {} if role.sequence.is_still else scan(role.sequence)
     files = [on_disk[f + role.offset] for f in needed if f + role.offset in on_disk]
     seen, damaged = opening.look_at(files or [info.path], looked, index, workers)
     served = opening.table(role, needed, damaged, recipe.plate.missing)
@@ -118,7 +119,7 @@ def _work(role: Role, shot: Sequence[int], first: PictureInfo) -> Box:
     """The box around the data windows of the whole shot, whatever part of it is rendered: only headers are read."""
     if role.sequence.is_still:
         return first.data
-    on_disk = role.sequence.scan()
+    on_disk = scan(role.sequence)
     return opening.agree([on_disk[frame] for frame in shot if frame in on_disk], first, (), role.key)[0]
 
 

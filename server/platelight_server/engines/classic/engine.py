@@ -15,7 +15,8 @@ import torch
 from platelight_server.engines.classic import light, normals, shadow
 from platelight_server.engines.classic.change import Change, grade_of, level_of
 from platelight_server.engines.classic.light import Surroundings
-from platelight_server.engines.classic.reading import MOST_SAMPLES, Probes, matte_of, read, to_hwc, world_normals
+from platelight_server.engines.classic.reading import MOST_SAMPLES, Probes, read
+from platelight_server.engines.classic.seen import Memory, matte_of, to_hwc, world_normals
 from platelight_server.engines.classic.sphere import Array, f32
 from platelight_server.engines.interface import (
     Answer,
@@ -74,20 +75,20 @@ class ClassicEngine(Engine):
         version=1,
         memory_bytes_per_pixel=120,
     )
+    prepares_again: ClassVar[bool] = True
 
     def __init__(self, options: Mapping[str, Any], device: str = "cpu") -> None:
         super().__init__({option.name: option.default for option in _OPTIONS} | dict(options), device)
         self._shot: Shot | None = None
         self._change: Change | None = None
-        self._probes = Probes()
+        self._probes, self._memory = Probes(), Memory()
         self._places: dict[int, int] = {}
-        self._potentials: dict[int, Array] = {}
         self._stability = 1.0
 
     def prepare(self, shot: Shot) -> Notes:
         """Reads at most twelve frames of the clip; see `reading`. Raises RecipeError for an unusable grey card."""
         distance_m = float(self.options["subject_distance_m"])
-        reading = read(shot, self._probes, distance_m, tuple(self.options["grey_card"]))
+        reading = read(shot, self._memory, self._probes, distance_m, tuple(self.options["grey_card"]))
         grade = grade_of(reading.first)
         level_stops, how = level_of(grade, reading, self.options["exposure_guess"] == "auto")
         self._stability = shot.stability
@@ -112,12 +113,8 @@ class ClassicEngine(Engine):
         held = {inputs.frame: inputs for inputs in window}
         for frame in answered:
             around = self._around(frame, held)
-            # Windows overlap by their context: what the last one solved is kept, what neither needs is dropped.
-            self._potentials = {
-                near: self._potentials[near] if near in self._potentials else normals.potential(matte_of(held[near]))
-                for near in around
-            }
-            mixed = normals.average([self._potentials[near] for near in around], list(around.values()), self._stability)
+            potentials = self._memory.potentials([held[near] for near in around])
+            mixed = normals.average(potentials, list(around.values()), self._stability)
             yield self._answer(held[frame], mixed, [held[near] for near in around])
 
     def _around(self, frame: int, held: Mapping[int, FrameInputs]) -> dict[int, int]:

@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
-from platelight.camera import CameraFrame
 from platelight.errors import RecipeError
 from platelight.lights import LightFrame
-from platelight_server.engines.classic import level, light, normals, shadow, sphere
+from platelight_server.engines.classic import light, shadow, sphere
 from platelight_server.engines.classic.level import PlateLight
 from platelight_server.engines.classic.light import Surroundings
-from platelight_server.engines.classic.sphere import Array, finite
-from platelight_server.engines.interface import FrameInputs, Shot
+from platelight_server.engines.classic.seen import Memory, to_hwc
+from platelight_server.engines.classic.sphere import Array
+from platelight_server.engines.interface import FrameInputs, Shot, sample_frames
 
 MOST_SAMPLES = 8
-OPAQUE, CLEAR = 0.95, 0.05
 DEFAULT_DISTANCE_M = 4.0
 # The inflated normals of the dev subjects are 31 to 37 degrees off. What of this is finer than a limb averages over
 # it: light is evaluated for normals that spread this far. Between 0 and 30 degrees the dev figures move by 0.1 dB.
@@ -58,14 +56,6 @@ class Reading:
     sampled: tuple[int, ...] = field(default=())
 
 
-@dataclass(frozen=True)
-class _Evaluated:
-    new: Surroundings | None
-    plate: Surroundings | None
-    lights: tuple[LightFrame, ...]
-    facing: Array
-
-
 class Probes:
     """Probes as surroundings. A still is the same tensor on every frame, so the last one of each kind is remembered."""
 
@@ -89,76 +79,37 @@ class Probes:
         return held[1]
 
 
-def to_hwc(tensor: object) -> Array:
-    """A torch (C, h, w) as (h, w, C) float32, contiguous."""
-    return np.ascontiguousarray(np.moveaxis(np.asarray(tensor, np.float32), 0, -1))
-
-
-def matte_of(inputs: FrameInputs) -> Array:
-    """The matte as (h, w) float32, finite."""
-    return finite(to_hwc(inputs.matte)[..., 0])
-
-
-def read(shot: Shot, probes: Probes, distance_m: float, grey_card: tuple[float, ...]) -> Reading:
+def read(shot: Shot, memory: Memory, probes: Probes, distance_m: float, grey_card: tuple[float, ...]) -> Reading:
     """Reads the clip. Raises RecipeError for a grey card that is not on the plate."""
     luminance = np.array(shot.luminance, np.float32)
-    reader, places, feet = level.ShadingReader(), [], []
-    pictures: list[tuple[Array, CameraFrame | None]] = []
-    old, new, screens = [], [], []
-    evaluated: list[_Evaluated] = []
-    sampled: list[int] = []
-    first: FrameInputs | None = None
-    for inputs in shot.sampled(MOST_SAMPLES):
-        sampled.append(inputs.frame)
-        first = first or inputs
-        plate, matte = to_hwc(inputs.plate), matte_of(inputs)
-        stops = level.log_luminance(plate, luminance)
-        facing = world_normals(inputs, normals.potential(matte))
-        opaque, clear = matte > OPAQUE, matte < CLEAR
-        reader.add(facing[opaque], stops[opaque])
-        if clear.any():
-            old.append(float(stops[clear].mean()))
-            screens.append(level.is_screen(plate[clear]))
-        if inputs.background is not None:
-            picture = to_hwc(inputs.background)
-            new.append(float(level.log_luminance(picture, luminance).mean()))
-            pictures.append((small_picture(picture), inputs.camera))
-        foot = shadow.find_foot(matte)
-        if foot is not None:
-            feet.append(not foot.cut)
-            places.append(_place(inputs, shot, foot, distance_m))
-        evaluated.append(
-            _Evaluated(probes.background(inputs), probes.plate(inputs), inputs.lights, facing[opaque][::7])
-        )
-    picture_light = light.from_pictures(pictures) if pictures else None
+    sampled = tuple(shot.sampled(MOST_SAMPLES))
+    seen = memory.seen(sampled, luminance)
+    plate_light, picture_light = memory.lights(seen)
+    standing = [(inputs, one.foot) for inputs, one in zip(sampled, seen, strict=True) if one.foot is not None]
+    places = [_place(inputs, shot, foot, distance_m) for inputs, foot in standing]
+    feet = [not foot.cut for _, foot in standing]
     subject = np.mean(places, 0).astype(np.float32) if places else np.zeros(3, np.float32)
-    screen = sum(screens) > len(screens) / 2
+    old = [one.old_stops for one in seen if one.old_stops is not None]
+    new = [one.new_stops for one in seen if one.new_stops is not None]
+    screen = sum(one.screen for one in seen) > len(old) / 2
     told = bool(old) and bool(new) and not screen
+    # Every seventh normal of the foreground stands for the others.
+    facing = [one.facing[::7] for one in seen]
+    lit = [new_light(probes.background(inputs), inputs.lights, picture_light, subject) for inputs in sampled]
     return Reading(
         picture=picture_light,
-        plate_light=reader.read(),
-        new_mean_stops=_mean_stops(
-            ((new_light(e.new, e.lights, picture_light, subject), e.facing) for e in evaluated), luminance
-        ),
-        plate_mean_stops=_mean_stops(((e.plate, e.facing) for e in evaluated), luminance),
+        plate_light=plate_light,
+        new_mean_stops=_mean_stops(zip(lit, facing, strict=True), luminance),
+        plate_mean_stops=_mean_stops(zip((probes.plate(inputs) for inputs in sampled), facing, strict=True), luminance),
         surround_stops=float(np.mean(new) - np.mean(old)) if told else None,
         background_stops=float(np.mean(new)) if new else None,
         screen=screen,
         card=_card(shot, grey_card),
         subject=subject,
         stands=bool(feet) and (sum(feet) > len(feet) / 2 or distance_m > 0),
-        first=first or shot.inputs(shot.frames[0]),
-        sampled=tuple(sampled),
+        first=sampled[0] if sampled else shot.inputs(shot.frames[0]),
+        sampled=tuple(inputs.frame for inputs in sampled),
     )
-
-
-def world_normals(inputs: FrameInputs, potential: Array, height: int = 0, width: int = 0) -> Array:
-    """Unit world normals (height, width, 3), at the frame's size by default, from the user's layer or a potential."""
-    h, w = height or int(inputs.matte.shape[1]), width or int(inputs.matte.shape[2])
-    facing = normals.from_potential(potential, h, w)
-    if inputs.normal is not None:
-        facing = normals.from_layer(to_hwc(inputs.normal), facing)
-    return (facing @ light.rotation(inputs.camera).T).astype(np.float32)
 
 
 def irradiance_stops(source: Surroundings, facing: Array) -> Array:
@@ -211,6 +162,9 @@ def _card(shot: Shot, grey_card: tuple[float, ...]) -> Array | None:
     frame, x, y, size = int(grey_card[0]), *grey_card[1:]
     if frame not in shot.frames:
         raise RecipeError(path, f"a frame of the shot ({shot.frames[0]}-{shot.frames[-1]})", str(frame))
+    looked = sorted({*sample_frames(shot.frames, MOST_SAMPLES)} - shot.skipped)
+    if frame not in looked:
+        raise RecipeError(path, f"one of the frames that are looked at ({', '.join(map(str, looked))})", str(frame))
     plate = to_hwc(shot.inputs(frame).plate)
     h, w = plate.shape[:2]
     half = size * w / 2
@@ -219,8 +173,3 @@ def _card(shot: Shot, grey_card: tuple[float, ...]) -> Array | None:
     if not (colour > 1e-4).all():
         raise RecipeError(path, "a card that is lit and inside the picture", f"median colour {colour.tolist()}")
     return colour.astype(np.float32)
-
-
-def small_picture(picture: Array) -> Array:
-    gh, gw = light.PICTURE_SIZE
-    return np.asarray(cv2.resize(np.nan_to_num(picture), (gw * 2, gh * 2), interpolation=cv2.INTER_AREA), np.float32)

@@ -1,0 +1,273 @@
+"""Blobs: bytes that clients upload, named by their hash, in chunks that may be interrupted at any moment.
+
+    part/ALGORITHM-HEX     what has come so far; only ever grows
+    blobs/ALGORITHM-HEX    whole, and its hash was right
+    jobs/ID/               a job's own folder: `log`, `in` (what was uploaded for it, hard links to blobs), and `out`
+                           (its result, where it is delivered by value)
+
+Whole blobs are removed, oldest first, when the spool is full and no job links to them. Used from one thread only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import msgpack
+
+from platelight.errors import InputError, ServerError
+from platelight.messages import BLOB
+from platelight.wire import Bytes
+
+LIST_MOST = 16 << 20
+ENTRIES_MOST = 200_000
+DEPTH_MOST = 8
+
+
+class _Hash(Protocol):
+    def update(self, data: Bytes, /) -> Any: ...
+    def hexdigest(self) -> str: ...
+
+
+def algorithms() -> tuple[str, ...]:
+    """Hash algorithms of this installation, the fastest first."""
+    try:
+        import blake3  # noqa: F401
+    except ModuleNotFoundError:
+        return ("sha256",)
+    return ("blake3", "sha256")
+
+
+def hasher(algorithm: str) -> _Hash:
+    """A hash that is fed piece by piece. Raises `ServerError` where the algorithm is not installed."""
+    if algorithm == "sha256":
+        return hashlib.sha256()
+    if algorithm not in algorithms():
+        raise ServerError(f"expected a hash of {', '.join(algorithms())}, got {algorithm}", "UNSUPPORTED")
+    import blake3
+
+    fresh: _Hash = blake3.blake3()
+    return fresh
+
+
+@dataclass
+class _Upload:
+    size: int
+    held: int
+    hash: _Hash
+    file: int
+
+
+class Spool:
+    """The spool below `folder`, at most `most_bytes` of blobs and parts."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self.folder, self.most_bytes = folder, most_bytes
+        self._open: dict[str, _Upload] = {}
+        for name in ("part", "blobs", "jobs"):
+            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._used = sum(path.stat().st_size for name in ("part", "blobs") for path in (folder / name).iterdir())
+
+    def have(self, blob: str, size: int) -> tuple[str, int]:
+        """("complete" | "partial" | "none", bytes held); opens the upload unless it is complete."""
+        whole, part = self.path(blob), self._part(blob)
+        if self._is_whole(whole, size):
+            with contextlib.suppress(OSError):
+                os.utime(whole)  # the oldest are removed first
+            return "complete", size
+        self._close(blob)
+        self._make_room(size - (part.stat().st_size if part.exists() else 0), blob)
+        held, digest = self._resumed(part, size, blob)
+        file = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._open[blob] = _Upload(size, held, digest, file)
+        if held == size:
+            return ("complete", size) if self._finish(blob) else ("none", 0)
+        return ("partial" if held else "none"), held
+
+    def put(self, blob: str, offset: int, chunk: Bytes) -> tuple[int, bool]:
+        """Takes a chunk: (bytes held, whether the blob is whole). Raises `ServerError`."""
+        upload = self._open.get(blob)
+        if upload is None:
+            if self.path(blob).exists():
+                return offset + len(chunk), True
+            raise ServerError(f"{blob}: no upload is open; ask have first", "NO_UPLOAD", True)
+        if offset != upload.held or offset + len(chunk) > upload.size:
+            raise ServerError(
+                f"{blob}: expected a chunk at {upload.held} of {upload.size} bytes, got {len(chunk)} at {offset}",
+                "BAD_OFFSET", True,
+            )  # fmt: skip
+        try:
+            os.lseek(upload.file, offset, os.SEEK_SET)
+            if os.write(upload.file, chunk) != len(chunk):
+                raise OSError(errno.ENOSPC, "no space left on the disk")
+        except OSError as error:
+            self._close(blob)
+            raise _disk(error, f"{blob}: the upload is kept so far") from None
+        upload.hash.update(chunk)
+        upload.held += len(chunk)
+        self._used += len(chunk)
+        if upload.held < upload.size:
+            return upload.held, False
+        if not self._finish(blob):
+            raise ServerError(
+                f"{blob}: the bytes that came have another hash; the upload is discarded", "HASH_MISMATCH"
+            )
+        return upload.size, True
+
+    def path(self, blob: str) -> Path:
+        """Where a whole blob lies."""
+        return self.folder / "blobs" / blob.replace(":", "-")
+
+    def read(self, blob: str, most: int = LIST_MOST) -> bytes:
+        """A whole blob. Raises `ServerError` NOT_FOUND, or BAD_INPUT where it is larger than `most`."""
+        try:
+            size = self.path(blob).stat().st_size
+            if size > most:
+                raise ServerError(f"{blob}: expected at most {most} bytes, got {size}", "BAD_INPUT")
+            return self.path(blob).read_bytes()
+        except FileNotFoundError:
+            raise ServerError(f"{blob}: not found; upload it first", "NOT_FOUND") from None
+
+    def job_folder(self, name: str, listing: str = "") -> Path:
+        """A job's own folder, with the files of a list of uploads in `in`. Raises `ServerError`."""
+        folder = self.folder / "jobs" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if listing and not (folder / "in").is_dir():
+                self._unroll(listing, folder)
+        except OSError as error:
+            raise _disk(error, str(folder)) from None
+        return folder
+
+    def _unroll(self, listing: str, folder: Path) -> None:
+        """Links the files of a list into `folder/in`, all or none."""
+        making = folder / f".in.{os.getpid()}"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(mode=0o700)
+        try:
+            for name, blob in listed_files(self.read(listing)).items():
+                target = making.joinpath(*PurePosixPath(name).parts)
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                try:
+                    os.link(self.path(blob), target)
+                except FileNotFoundError:
+                    raise ServerError(f"{name}: its content {blob} is not here; upload it first", "NOT_FOUND") from None
+            making.rename(folder / "in")
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+    def forget(self, name: str) -> None:
+        """Removes a job's folder."""
+        shutil.rmtree(self.folder / "jobs" / name, ignore_errors=True)
+
+    def forget_others(self, kept: frozenset[str]) -> None:
+        """Removes the folders of checks, previews and jobs that are no more."""
+        for folder in (self.folder / "jobs").iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Closes open uploads; what has come is kept."""
+        for blob in list(self._open):
+            self._close(blob)
+
+    def _part(self, blob: str) -> Path:
+        return self.folder / "part" / blob.replace(":", "-")
+
+    def _resumed(self, part: Path, size: int, blob: str) -> tuple[int, _Hash]:
+        """Bytes that an interrupted upload left, and the hash so far. More than there should be is thrown away."""
+        digest = hasher(blob.partition(":")[0])
+        held = 0
+        if part.exists() and part.stat().st_size > size:
+            self._used -= part.stat().st_size
+            part.unlink()
+        if part.exists():
+            with part.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+                    held += len(piece)
+        return held, digest
+
+    def _finish(self, blob: str) -> bool:
+        upload = self._open[blob]
+        right = upload.hash.hexdigest() == blob.partition(":")[2]
+        self._close(blob)
+        if right:
+            self._part(blob).replace(self.path(blob))
+        else:
+            self._used -= upload.held
+            self._part(blob).unlink()
+        return right
+
+    def _close(self, blob: str) -> None:
+        upload = self._open.pop(blob, None)
+        if upload is not None:
+            os.close(upload.file)
+
+    @staticmethod
+    def _is_whole(path: Path, size: int) -> bool:
+        """A blob of another size is the leftover of a power cut: its name came to disk before its bytes."""
+        try:
+            if path.stat().st_size == size:
+                return True
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        return False
+
+    def _make_room(self, wanted: int, blob: str) -> None:
+        """Removes blobs that nothing links to, oldest first, until `wanted` bytes fit. Raises `ServerError` QUOTA."""
+        if self._used + wanted > self.most_bytes:
+            parts = [path for path in (self.folder / "part").iterdir() if path.name.replace("-", ":") not in self._open]
+            loose = [path for path in (self.folder / "blobs").iterdir() if path.stat().st_nlink == 1]
+            for path in sorted([*parts, *loose], key=lambda one: one.stat().st_mtime):
+                if self._used + wanted <= self.most_bytes:
+                    break
+                if path == self._part(blob):
+                    continue
+                self._used -= path.stat().st_size
+                path.unlink()
+        if self._used + wanted > self.most_bytes:
+            raise ServerError(
+                f"{blob}: expected room for {wanted} bytes in the spool, {max(0, self.most_bytes - self._used)} of"
+                f" {self.most_bytes} are free; forget ended jobs, or raise --spool-gb", "QUOTA",
+            )  # fmt: skip
+        if shutil.disk_usage(self.folder).free < wanted:
+            raise ServerError(f"{blob}: {wanted} bytes do not fit on the disk of {self.folder}", "DISK_FULL")
+
+
+def listed_files(data: bytes) -> dict[str, str]:
+    """A list of uploads, name to blob. Raises `ServerError` BAD_INPUT for what is none, or names that lead out."""
+    try:
+        table = msgpack.unpackb(
+            data, raw=False, strict_map_key=True, max_str_len=4096, max_bin_len=0, max_array_len=2,
+            max_map_len=ENTRIES_MOST, max_ext_len=0,
+        )  # fmt: skip
+        if not isinstance(table, dict):
+            raise InputError(f"expected a map, got {type(table).__name__}")
+        found = {}
+        for name, value in table.items():
+            path = PurePosixPath(name)
+            plain = name == str(path) and not path.is_absolute() and not {"..", "."} & set(path.parts)
+            if not plain or not 1 <= len(path.parts) <= DEPTH_MOST or "\0" in name or "\\" in name or ":" in name:
+                raise InputError(f"expected a plain relative name, got {name!r}")
+            if not (isinstance(value, list) and len(value) == 2 and re.fullmatch(BLOB, str(value[0]))):
+                raise InputError(f"{name}: expected a blob and its size")
+            found[name] = str(value[0])
+        return found
+    except (ValueError, msgpack.UnpackException, RecursionError, InputError) as error:
+        raise ServerError(f"list of uploaded files: {str(error)[:200]}", "BAD_INPUT") from None
+
+
+def _disk(error: OSError, what: str) -> ServerError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return ServerError(
+        f"{what}: {error.strerror}" + ("; free some space and go on" if full else ""), "DISK_FULL" if full else "IO"
+    )
