@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from .errors import AccessError
 from .messages import RootEntry
@@ -54,7 +54,9 @@ class Roots:
             raise AccessError(f"{place}: expected ROOT:path with a root of {self.named()}", "FORBIDDEN_PATH")
         below = PurePosixPath(match["below"])
         if below.is_absolute() or ".." in below.parts or "\0" in place or PurePath(match["below"]).drive:
-            raise AccessError(f"{place}: expected a path below the root, without ..", "FORBIDDEN_PATH")
+            raise AccessError(
+                f"{place}: expected a path below the root, without .. (the roots: {self.named()})", "FORBIDDEN_PATH"
+            )
         return self.folders[match["root"]].joinpath(*below.parts)
 
     def named(self) -> str:
@@ -71,7 +73,7 @@ class Roots:
         def local(text: str) -> str:
             if is_place(text):
                 return str(self.path(text))
-            if PurePosixPath(text).is_absolute() or PurePath(text).is_absolute() or PurePath(text).drive:
+            if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:  # of whichever system
                 raise AccessError(f"{text}: expected ROOT:path with a root of {self.named()}", "FORBIDDEN_PATH")
             return text
 

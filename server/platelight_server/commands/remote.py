@@ -157,16 +157,16 @@ class _Steps:
             self._report(JobEvent("step", None, status.done, status.total, "", status.stage, status.step, status.steps))
 
 
-def proof_of(server: Client, job: Job) -> dict[str, Any]:
-    """The proof of a job's result, from the server."""
+def proof_of(server: Client, job: Job, result: JobResult) -> dict[str, Any]:
+    """The proof of a job's result, from the server, with its sentences."""
     from platelight.downloads import chunks
 
     name = next((one.name for one in job.files() if one.name.endswith(".proof.json")), "")
     if not name:
-        return {}
+        return {"said": list(result.said)}
     data = b"".join(bytes(piece) for piece in chunks(server.calls.link, job.id, name))
     proof: dict[str, Any] = json.loads(data)
-    return proof
+    return {**proof, "said": list(result.said)}
 
 
 def folder_of(server: Client, finished: Finished) -> str:
@@ -201,7 +201,7 @@ def render(
         job.fetch_all(fetch_to)
     folder = str(fetch_to) if fetch_to is not None else folder_of(server, finished)
     cancelled = status.state == "cancelled"
-    summary(result, cancelled, folder, proof_of(server, job) if as_json else {}, as_json)
+    summary(result, cancelled, folder, proof_of(server, job, result) if as_json else {}, as_json)
     if cancelled:
         return finished.exit_code
     if error is not None:

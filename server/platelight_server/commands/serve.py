@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stall", metavar="S", type=float, default=900.0, help="a worker that does not get on is replaced"
     )
     parser.add_argument(
+        "--memory-mb", metavar="MB", type=int, default=1024, help="of the front process (default: %(default)s)"
+    )
+    parser.add_argument(
         "--engine-module", metavar="M", action="append", default=[], dest="engine_modules",
         help="a Python module that registers more engines",
     )  # fmt: skip
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         roots=tuple(_root(text) for text in args.roots), devices=tuple(args.devices or ("cpu",)),
         curve=not args.insecure_loopback, most_waiting=args.queue, spool_bytes=int(args.spool_gb * 2**30),
         cores=args.workers or os.cpu_count() or 1, stall_s=args.stall, modules=tuple(args.engine_modules),
+        memory_bytes=args.memory_mb << 20,
     )  # fmt: skip
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     front = Front(settings)

@@ -28,6 +28,7 @@ from platelight.messages import Message, RootEntry
 from platelight.wire import FRAME_MOST, Bytes, decode_frames, encode_frames
 
 from ..plates import fence
+from .allocator import give_memory_back
 from .background import Background, Mailbox, logged
 from .crew import Crew, Worker, spawner
 from .doorkeeper import CLIENTS, WORKERS, Doorkeeper, Guests, WorkerKeys, lock, only_one
@@ -38,6 +39,7 @@ from .spool import Spool
 from .store import Store
 
 TICK_MS = 50
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 BATCH = 64  # messages of one socket before the others have their turn
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Settings:
     cores: int = 1
     stall_s: float = 900.0
     modules: tuple[str, ...] = ()
+    memory_bytes: int = 1 << 30
     stop: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
@@ -107,6 +110,7 @@ class Front:
         self._workers_pair: KeyPair = new_pair()
         self._clients = self._router(CLIENTS, self._server_pair if settings.curve else None, settings.listen)
         self._links = self._router(WORKERS, self._workers_pair, "tcp://127.0.0.1:*")
+        self._poller = zmq.Poller()
         self._woken = self._context.socket(zmq.PULL)
         self._woken.bind("inproc://wake")
         self._wakers = threading.local()
@@ -163,22 +167,49 @@ class Front:
         write_connection(self.settings.connection_file, connection)
         ready(connection)
         log.info("listening on %s epoch=%s", connection.address, self.epoch)
-        poller = zmq.Poller()
         for one in (self._clients, self._links, self._woken):
-            poller.register(one, zmq.POLLIN)
+            self._poller.register(one, zmq.POLLIN)
         try:
             while not self.settings.stop.is_set():
-                came = dict(poller.poll(TICK_MS))
+                came = dict(self._poller.poll(TICK_MS))
                 if self._woken in came:
                     self._drain()
                 if self._links in came:
                     self._hear_workers()
                 if self._clients in came:
                     self._hear_clients()
-                for part in (self._mailbox.deliver, self.crew.tick, self.foreman.tick, self.reception.tick):
+                for part in (
+                    self._mailbox.deliver,
+                    self.crew.tick,
+                    self.foreman.tick,
+                    self.reception.tick,
+                    self._defend,
+                ):
                     self._guarded(part)
         finally:
             self._close()
+
+    def _defend(self) -> None:
+        """Listens anew where memory has grown beyond measure.
+
+        No option of ZeroMQ bounds the number of parts of one message, and a message that never ends is invisible until
+        it does. A client with a key could fill the memory with one: closing the socket throws such messages away, and
+        the other clients connect again within a moment.
+        """
+        if resident_bytes() < self.settings.memory_bytes:
+            return
+        address = self._clients.getsockopt_string(zmq.LAST_ENDPOINT)
+        log.error("memory=%d beyond %d: listening anew", resident_bytes(), self.settings.memory_bytes)
+        self._poller.unregister(self._clients)
+        self._clients.close(linger=0)
+        for _ in range(100):  # the port is free as soon as ZeroMQ's own thread has closed it
+            try:
+                self._clients = self._router(CLIENTS, self._server_pair if self.settings.curve else None, address)
+                break
+            except InputError:
+                time.sleep(0.02)
+        self._poller.register(self._clients, zmq.POLLIN)
+        give_memory_back()
 
     @staticmethod
     def _guarded(part: Callable[[], object]) -> None:
@@ -276,6 +307,14 @@ class Front:
         self._woken.close(linger=0)
         self._doorkeeper.close()
         self._context.destroy(linger=500)
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def whole_file_system() -> tuple[RootEntry, ...]:

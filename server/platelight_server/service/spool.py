@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 import msgpack
 
+from platelight.connection import private_folder
 from platelight.errors import InputError, ServerError
 from platelight.messages import BLOB
 from platelight.wire import Bytes
@@ -72,7 +73,8 @@ class Spool:
         self.folder, self.most_bytes = folder, most_bytes
         self._open: dict[str, _Upload] = {}
         for name in ("part", "blobs", "jobs"):
-            (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(folder)
+            private_folder(folder / name)
         self._used = sum(path.stat().st_size for name in ("part", "blobs") for path in (folder / name).iterdir())
 
     def have(self, blob: str, size: int) -> tuple[str, int]:

@@ -30,6 +30,7 @@ from ..evaluation.proof import write_proof
 from ..fingerprint import frame_hashes, is_current
 from ..plates import delivery, fence
 from ..plates.frames_out import prepare_folder
+from .allocator import give_memory_back
 from .link import Do, Ended, Looked, Report, WorkerConfig
 
 PROBLEMS_MOST, TEXT_MOST, FAILURES_MOST = 40, 1000, 40
@@ -69,6 +70,7 @@ class Tasks:
         except Exception as error:  # the border of the process: whoever asked is told, the worker goes on
             self._link.send(ended_with(do.id, error))
         if do.kind == "job":
+            gc.collect()
             give_memory_back()
 
     @contextmanager
@@ -293,16 +295,3 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def give_memory_back() -> None:
-    """Frees what a task has left, and hands it to the system where libc keeps it."""
-    import ctypes
-    import sys
-
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)
