@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,10 +56,17 @@ class Checked:
             raise self.errors[0]
 
 
-def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: int | None = None) -> Checked:
+def check(
+    written: Recipe,
+    base: Path,
+    only: FrameRange | None = None,
+    cores: int | None = None,
+    on_look: Callable[[Path], None] = lambda file: None,
+) -> Checked:
     """Checks a recipe whose relative paths start at `base`, or the part `only` of its frames.
 
-    Raises nothing for bad input: all problems are in the answer.
+    `on_look` is called with each file that has to be read, from any thread. Raises nothing for bad input: all problems
+    are in the answer.
     """
     found = Found()
     recipe = written.resolved(base)
@@ -68,7 +75,7 @@ def check(written: Recipe, base: Path, only: FrameRange | None = None, cores: in
     capabilities = engine_capabilities(recipe, found)
     wanted = _wanted(recipe, only, found)
     folder = _output_folder(recipe, found)
-    index = FactIndex(FactIndex.place(folder, recipe.output_name), base.absolute())
+    index = FactIndex(FactIndex.place(folder, recipe.output_name), base.absolute(), on_look)
     facts: dict[tuple[str, Path], Facts] = {}
     # Without an engine there are no windows; the pictures are checked all the same.
     planned = plan_windows(shot, *_window(capabilities))

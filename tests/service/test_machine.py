@@ -109,8 +109,10 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def no_job_is_lost_or_doubled(self) -> None:
         self.learn()
-        there = {job.id for job in self.desk.foreman.jobs}
-        assert there == {job for job in self.acknowledged.values() if job not in self.forgotten}
+        there = {job.id: job.key for job in self.desk.foreman.jobs}
+        assert {job for job in self.acknowledged.values() if job not in self.forgotten} <= set(there)
+        assert len(set(there.values())) == len(there), "two jobs of one key"
+        assert not self.forgotten & set(there)
 
     @invariant()
     def a_job_has_at_most_one_worker(self) -> None:

@@ -20,13 +20,14 @@ from zmq.utils.monitor import recv_monitor_message
 from platelight.client import connect
 from platelight.connection import Connection
 from platelight.errors import PlatelightError, ProtocolError, UnreachableError
-from platelight.keys import own_pair
 from platelight.messages import ANSWERS, Hello, Refused
 from platelight.targets import Target, target_of
 from platelight.wire import decode_frames, encode_frames
 
 CONNECT_S = 2.0
 ANSWER_S = 3.0
+DECISIVE = {int(zmq.EVENT_HANDSHAKE_FAILED_AUTH), int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)}
+TCP = re.compile(r"tcp://(?P<host>\[.+\]|[^:]+):(?P<port>\d+)")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _asked(target: Target, connection: Connection, server: str | None, path: Pat
 
 def _tcp_trouble(address: str) -> str:
     """Why there can be no connection at all; empty where the port takes one."""
-    match = re.fullmatch(r"tcp://(?P<host>\[.+\]|[^:]+):(?P<port>\d+)", address)
+    match = TCP.fullmatch(address)
     if match is None:
         return "" if address.startswith("ipc://") else f"{address}: expected an address such as tcp://gpu01:5577"
     host, port = match["host"].strip("[]"), int(match["port"])
@@ -97,34 +98,63 @@ def _tcp_trouble(address: str) -> str:
 
 def _handshake_trouble(target: Target, connection: Connection) -> str:
     address, with_key = connection.address, bool(connection.server_key)
+    mechanism = _mechanism(address)
+    if mechanism == "":
+        return f"{address}: the port is open but silent; the server hangs: see its log, or start it again"
+    if mechanism == "?":
+        return f"{address}: something else than a Platelight server listens there; check host and port"
+    if with_key and mechanism == "NULL":
+        return (
+            f"{address}: the server speaks without CURVE (--insecure-loopback), this client expects its key; start"
+            " the server without that option, or connect by its connection file"
+        )
+    if not with_key and mechanism == "CURVE":
+        return (
+            f"{address}: the server asks for CURVE and its key is not known here; run:"
+            f" platelight keys trust {address} KEY, with what `platelight keys show --server-key` prints there"
+        )
     seen, refused = _watched_connection(connection)
     if refused is not None:
         return f"{address}: {refused.text}"
     if zmq.EVENT_HANDSHAKE_FAILED_AUTH in seen:
         return (
             f"{address}: this key is not on the server's list; run on its machine:"
-            f" platelight keys allow NAME '{connection.public_key or own_pair('client').public}'"
-        )
-    if zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL in seen:
-        if with_key:
-            return (
-                f"{address}: the server speaks without CURVE (--insecure-loopback), this client expects its key; start"
-                " the server without that option, or connect by its connection file"
-            )
-        return (
-            f"{address}: the server asks for CURVE and its key is not known here; run:"
-            f" platelight keys trust {address} KEY, with what `platelight keys show --server-key` prints there"
+            f" platelight keys allow NAME '{connection.public_key}'"
         )
     if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen:
         return f"{address}: the server takes connections but answers nothing; it hangs: see its log, or start it again"
-    if zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL in seen or (with_key and zmq.EVENT_DISCONNECTED in seen):
+    if with_key and seen & {int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL), int(zmq.EVENT_DISCONNECTED)}:
         return (
             f"{address}: the server has another key than {connection.server_key}; if it was set up anew, run:"
             f" platelight keys trust {address} KEY, with what `platelight keys show --server-key` prints there"
         )
-    if zmq.EVENT_CONNECTED in seen:
-        return f"{address}: the port is open but silent; the server hangs: see its log, or start it again"
     return f"{address}: no answer, and no reason to be seen ({target.named})"
+
+
+def _mechanism(address: str) -> str:
+    """The security mechanism in a server's greeting (ZMTP 3): "CURVE" or "NULL"; "?" where it does not speak ZMTP, and
+    empty where nothing comes.
+
+    The peer sends its greeting once it has our signature and version; with the rest withheld it does not yet refuse us.
+    (libzmq's own events for two mechanisms that differ depend on who closes first.)
+    """
+    match = TCP.fullmatch(address)
+    if match is None:
+        return "CURVE"
+    greeting = b""
+    try:
+        with socket.create_connection((match["host"].strip("[]"), int(match["port"])), CONNECT_S) as raw:
+            raw.settimeout(CONNECT_S)
+            raw.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00")
+            while len(greeting) < 32 and (piece := raw.recv(64)):
+                greeting += piece
+    except TimeoutError:
+        if not greeting:
+            return ""
+    except OSError:  # it hung up
+        pass
+    name = greeting[12:32].rstrip(b"\0").decode("ascii", "replace")
+    return name if greeting[:1] == b"\xff" and name in ("CURVE", "NULL") else "?"
 
 
 def _watched_connection(connection: Connection) -> tuple[set[int], Refused | None]:
@@ -144,7 +174,7 @@ def _watched_connection(connection: Connection) -> tuple[set[int], Refused | Non
         monitor = dealer.get_monitor_socket()
         dealer.connect(connection.address)
         end, greeted = time.monotonic() + ANSWER_S, False
-        while time.monotonic() < end and refused is None:
+        while time.monotonic() < end and refused is None and not seen & DECISIVE:
             if monitor.poll(100):
                 seen.add(int(recv_monitor_message(monitor)["event"]))
             if zmq.EVENT_HANDSHAKE_SUCCEEDED in seen and not greeted and dealer.poll(0, zmq.POLLOUT):

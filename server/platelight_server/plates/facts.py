@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,15 @@ class Facts:
 class FactIndex:
     """Facts of files, remembered in `path` between runs. Safe to use from several threads.
 
-    It also remembers `base`, the folder that the recipe's relative paths start at, which headers leave out.
+    It also remembers `base`, the folder that the recipe's relative paths start at, which headers leave out. `on_look`
+    is called, from any thread, with each file that has to be read.
     """
 
-    def __init__(self, path: Path, base: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, base: Path | None = None, on_look: Callable[[Path], None] = lambda file: None
+    ) -> None:
         self.path = path
+        self._on_look = on_look
         self.base = base
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, object]] = {}
@@ -97,6 +101,7 @@ class FactIndex:
             facts = Facts.stored(remembered)
             if facts is not None:
                 return facts
+        self._on_look(file)
         facts = _look(file, channels)
         if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_S:
             with self._lock:

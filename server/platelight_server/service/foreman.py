@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from platelight.errors import ServerError
-from platelight.messages import JobStatus, Message, Previewed, Problem
-from platelight.wire import CHUNK, Bytes
+from platelight.messages import JobStatus
+from platelight.wire import CHUNK
 
+from .assignments import Answer, CheckTask, JobTask, PreviewTask, Request, refusal
 from .background import Background
 from .crew import Crew, Worker
 from .jobs import Job, Jobs, Order, first_events, pack_event, unpack_event
-from .link import Do, Ended, Looked, Report
+from .link import Do, Looked
 from .spool import Spool
 from .store import Store
 
@@ -26,107 +26,6 @@ SAVE_AGAIN_S = 1.0
 CHECKS_WAITING_MOST = 1000
 ENDED_KEPT = 5000
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A recipe as a client sent it."""
-
-    recipe: bytes
-    blob: str = ""  # holds the recipe, where it is too large to come along
-    base: str = ""
-    files: str = ""
-    frames: str = ""
-    force: bool = False
-    priority: int = 50
-    key: str = ""
-    client: str = ""
-    user: str = ""
-
-    @property
-    def digest(self) -> str:
-        """What must be the same where a key comes twice."""
-        said = f"{self.blob}|{self.base}|{self.files}|{self.frames}|{self.force}|".encode()
-        return hashlib.sha256(said + self.recipe).hexdigest()
-
-
-Answer = Callable[[Any, Exception | None], None]
-
-
-@dataclass
-class CheckTask:
-    """A check under way, and whom to tell."""
-
-    do: Do
-    payload: bytes
-    done: Answer
-    abandoned: bool = False
-
-    def answer(self, message: Message, payload: Bytes | None) -> None:
-        if isinstance(message, Looked):
-            self.done(message, None)
-        elif isinstance(message, Ended):
-            self.done(None, ServerError(message.text, message.code, message.retry, problems=message.problems))
-
-    def lost(self, code: str, why: str) -> None:
-        self.done(None, ServerError(f"the check was not finished: {why}", code, True))
-
-
-@dataclass
-class PreviewTask:
-    """A preview under way: `done` gets what was made of it and its bytes."""
-
-    do: Do
-    payload: bytes
-    done: Answer
-    head: Previewed | None = None
-    pieces: list[Bytes] = field(default_factory=list)
-
-    def answer(self, message: Message, payload: Bytes | None) -> None:
-        if isinstance(message, Previewed):
-            self.head = message
-        elif isinstance(message, Ended):
-            error = ServerError(message.text, message.code, message.retry, problems=message.problems)
-            self.done(None, error)
-        elif payload is not None:
-            self.pieces.append(payload)
-            if getattr(message, "last", False):
-                self.done((self.head, self.pieces), None)
-
-    def lost(self, code: str, why: str) -> None:
-        self.done(None, ServerError(f"the preview was not finished: {why}", code, True))
-
-
-@dataclass
-class JobTask:
-    """A job at a worker."""
-
-    do: Do
-    payload: bytes
-    job: Job
-    foreman: Foreman
-
-    def answer(self, message: Message, payload: Bytes | None) -> None:
-        job = self.foreman.jobs.owned(self.job.id, self.do.epoch)
-        if job is None:
-            return  # fenced: somebody else has it, or nobody any more
-        if isinstance(message, Report):
-            if message.kind == "step":
-                self.foreman.jobs.step(job, message.stage, message.step, message.steps, message.seconds_left)
-            else:
-                self.foreman.jobs.report(job, message.kind, message.frame, message.done, message.total, message.text)
-                if message.seconds_left is not None:
-                    job.status = replace(job.status, seconds_left=message.seconds_left)
-        elif isinstance(message, Ended):
-            if message.retry and message.state == "failed":
-                self.foreman.jobs.lost(job, message.code, message.text)
-            else:
-                self.foreman.jobs.finished(job, message.state, message.result, message.code, message.text)  # type: ignore[arg-type]
-
-    def lost(self, code: str, why: str) -> None:
-        job = self.foreman.jobs.owned(self.job.id, self.do.epoch)
-        if job is not None:
-            self.foreman.jobs.lost(job, code, why)
 
 
 class Foreman:
@@ -156,6 +55,7 @@ class Foreman:
         self._checks: deque[CheckTask] = deque()
         self._previews: deque[PreviewTask] = deque()
         self._submits: dict[str, tuple[str, list[Answer]]] = {}  # by key: digest, and who waits for it
+        self._said: dict[str, CheckTask] = {}
         self._preparing: set[str] = set()
         self.jobs.load(store.jobs())
         spool.forget_others(frozenset(job.id for job in self.jobs))
@@ -167,6 +67,10 @@ class Foreman:
         task = CheckTask(Do(id=os.urandom(8).hex(), kind="check", base=request.base, frames=request.frames), b"", done)
         self._begin_check(task, request, _folder_name(request))
         return task
+
+    def said(self, key: str) -> str:
+        """What the check of a submit is at."""
+        return self._said[key].said if key in self._said else "working"
 
     def submit(self, request: Request, done: Answer) -> None:
         """Checks a recipe and takes the job in; `done` gets (Job, new, warnings) once the store has it, or an error."""
@@ -185,7 +89,7 @@ class Foreman:
         do = Do(id=job, kind="check", base=request.base, frames=request.frames, commits=True)
         task = CheckTask(do, b"", lambda looked, error: self._looked(request, job, looked, error))
         self._begin_check(task, request, job)
-        self._submits[request.key] = (request.digest, [done])
+        self._submits[request.key], self._said[request.key] = (request.digest, [done]), task
 
     def preview(self, do: Do, request: Request, done: Answer) -> PreviewTask:
         """Renders one frame at reduced size; `done` gets (Previewed, chunks)."""
@@ -361,6 +265,7 @@ class Foreman:
     ) -> None:
         """Everyone who asked with this key while its check ran; the first made the job."""
         _, waiting = self._submits.pop(request.key)
+        self._said.pop(request.key, None)
         for i, done in enumerate(waiting):
             done(None if error is not None else (job, i == 0, warnings), error)
 
@@ -410,7 +315,7 @@ class Foreman:
                 frames=job.order.frames, force=job.order.force and job.status.attempt == 1, folder=folder,
             )  # fmt: skip
             do, payload = _carried(do, recipe, folder)
-            self.crew.give(worker, JobTask(do, payload, owned, self))
+            self.crew.give(worker, JobTask(do, payload, owned, self.jobs))
             if owned.status.wish:
                 self.crew.stop_task(do.id)
 
@@ -433,10 +338,3 @@ def _carried(do: Do, recipe: bytes, folder: str) -> tuple[Do, bytes]:
     path = Path(folder) / "recipe.msgpack"
     path.write_bytes(recipe)
     return replace(do, recipe_file=str(path)), b""
-
-
-def refusal(problems: tuple[Problem, ...], forbidden: bool) -> ServerError:
-    """A check's no, as an error."""
-    code = "FORBIDDEN_PATH" if forbidden else "BAD_INPUT"
-    text = problems[0].text if len(problems) == 1 else f"{problems[0].text} (and {len(problems) - 1} more problems)"
-    return ServerError(text, code, problems=problems)

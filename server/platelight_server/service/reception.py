@@ -18,8 +18,9 @@ from platelight.document import encode
 from platelight.errors import PlatelightError, ProtocolError, ServerError
 from platelight.wire import CHUNK, VERSION, Bytes, decode_frames
 
+from .assignments import CheckTask, PreviewTask, Request
 from .background import Background
-from .foreman import CheckTask, Foreman, PreviewTask, Request
+from .foreman import Foreman
 from .jobs import Job
 from .link import Do, Looked
 from .sessions import Post, Session, Transfer
@@ -143,8 +144,15 @@ class Reception:
             for request, told in session.working.items():
                 if now - told >= WORKING_S:
                     session.working[request] = now
-                    session.send(m.Working(id=request, text="working"))
+                    session.send(m.Working(id=request, text=self._said(session, request)))
             self._watching.pump(session)
+
+    def _said(self, session: Session, request: str) -> str:
+        """What a request that is worked on is at."""
+        work = session.pending.get(request)
+        if isinstance(work, str):
+            return self._foreman.said(work)
+        return work.said if isinstance(work, CheckTask) else "working"
 
     def close(self) -> None:
         """Says good-bye to everyone."""
@@ -232,6 +240,7 @@ class Reception:
         request = self._request(
             session, asked, payload, frames=asked.frames, force=asked.force, priority=asked.priority, key=asked.key
         )  # fmt: skip
+        session.pending[asked.id] = asked.key
         self._foreman.submit(request, session.finish(asked.id, answer))
 
     def _preview(self, session: Session, asked: m.PreviewAsked, payload: Bytes | None) -> None:

@@ -35,6 +35,7 @@ from .link import Do, Ended, Looked, Report, WorkerConfig
 
 PROBLEMS_MOST, TEXT_MOST, FAILURES_MOST = 40, 1000, 40
 STEP_EVERY_S = 0.1
+LOOK_EVERY_S = 1.0
 log = logging.getLogger("platelight.worker")
 
 
@@ -97,7 +98,7 @@ class Tasks:
             only = FrameRange.parse(do.frames) if do.frames else None
         except (InputError, ServerError) as error:
             return Looked(id=do.id, problems=(problem_of(error),), forbidden=is_forbidden(error))
-        checked = check(recipe, base, only, self._config.cores)
+        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link))
         problems = tuple(problem_of(error) for error in checked.errors[:PROBLEMS_MOST])
         if len(checked.errors) > PROBLEMS_MOST:
             more = len(checked.errors) - PROBLEMS_MOST
@@ -151,7 +152,7 @@ class Tasks:
         recipe, base = self._recipe(do, payload)
         only = FrameRange.parse(do.frames) if do.frames else None
         log.info("job=%s frames=%s attempt=%d", do.job, do.frames or recipe.frames, do.epoch)
-        checked = check(recipe, base, only, self._config.cores)
+        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link))
         for text in checked.warnings:
             log.warning("job=%s %s", do.job, text)
         if checked.errors:
@@ -181,6 +182,21 @@ class Tasks:
         if absent:
             raise OutputError(f"frames {FrameRange.of(absent)} are not what was written: something else changed them")
         return Ended(id=do.id, state="done", result=result)
+
+
+class _Looking:
+    """Tells the front how many files the check has looked at, once a second: a long check is not a hung one."""
+
+    def __init__(self, task: str, link: Sender) -> None:
+        self._task, self._link = task, link
+        self._count, self._told = 0, time.monotonic()
+
+    def __call__(self, file: Path) -> None:
+        self._count += 1
+        if time.monotonic() - self._told >= LOOK_EVERY_S:
+            self._told = time.monotonic()
+            text = f"{self._count} files looked at"
+            self._link.send(Report(id=self._task, kind="step", stage="check", step=self._count, text=text))
 
 
 def _fence_roots(config: WorkerConfig) -> list[fence.Root]:
