@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platelight.errors import RefusedError, ResourceError
+from platelight.errors import InputError, RefusedError, ResourceError
 from platelight.frames import FrameRange
 from platelight.recipe import Recipe
 
@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Renders. 0 when all frames are there, 3 when some failed."""
     if args.server is not None:
         return _run_on_server(args)
+    if args.upload:
+        raise InputError("--upload: expected --server, to which the files are to go")
     from platelight_server.check import check
 
     from .progress import looking

@@ -61,9 +61,7 @@ class Watching:
             session.notices.update({job.id: asked.id for job in self._foreman.jobs if not job.ended})
         else:
             job = self._foreman.jobs.get(asked.job)
-            # A client that knows of events that are not there has known another store: it is told from the start.
-            after = asked.after if asked.after <= job.status.events else 0
-            session.watchers[job.id] = Watcher(asked.id, after)
+            session.watchers[job.id] = Watcher(asked.id, min(asked.after, job.status.events))
             session.notices[job.id] = asked.id
         session.reply(asked.id, m.Watching(job=asked.job))
         self._pump(session, asked.job)
