@@ -18,14 +18,14 @@ from .matrices import Matrix4, Vector3, rigid_inverse, rigid_problem, transform_
 
 LensKind = Literal["none", "polynomial", "brown", "division", "nuke"]
 
-_COEFFICIENTS_MOST: Mapping[str, int] = {"none": 0, "polynomial": 3, "brown": 6, "division": 2, "nuke": 2}
+_COEFFICIENTS_MOST: Mapping[str, int] = {"none": 0, "polynomial": 3, "brown": 6, "division": 2, "nuke": 4}
 
 
 @dataclass(frozen=True)
 class LensModel:
     """How a lens bends the picture, in Blender's formulas, which were checked to 6e-6 px (facts/blender.md §2.3).
 
-    x, y are ideal normalised coordinates (pixels from the principal point / focal length), r² = x² + y²:
+    x, y are ideal normalised coordinates (pixels from the principal point / focal length; x right, y up), r² = x² + y²:
 
         none        no distortion: what an undistorted plate has
         polynomial  (k1, k2, k3)              d = 1 + k1 r² + k2 r⁴ + k3 r⁶;           xd = x d, yd = y d
@@ -33,10 +33,11 @@ class LensModel:
                                               xd = x d + p1 (r² + 2x²) + 2 p2 x y
                                               yd = y d + p2 (r² + 2y²) + 2 p1 x y      (p1, p2 swapped against OpenCV)
         division    (k1, k2)                  xd = x / (1 + k1 r² + k2 r⁴)             (r of the undistorted point)
-        nuke        (k1, k2)                  on pixels from the centre / (max(W, H/pixel_aspect)/2):
-                                              xu = xd / (1 + k1 rd² + k2 rd⁴)          (rd of the distorted point)
+        nuke        (k1, k2, p1, p2)          on square pixels from the principal point / (max(W, H/pixel_aspect)/2):
+                                              xu = xd / (1 + k1 rd² + k2 rd⁴ + p1 yd²)  (rd of the distorted point)
+                                              yu = yd / (1 + k1 rd² + k2 rd⁴ + p2 xd²)
 
-    Coefficients that are left out at the end are 0. Raises CameraError for too many of them.
+    Coefficients that are left out at the end are 0. Raises CameraError for too many of them. `lenses.bent` applies it.
     """
 
     kind: LensKind = "none"

@@ -85,6 +85,19 @@ def fields_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
     return tuple(item for item in dataclasses.fields(cls) if item.init)
 
 
+@cache
+def _items(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    return {item.name: item for item in fields_of(cls)}
+
+
+@cache
+def _shape(hint: Any) -> tuple[Any, bool, Any, bool]:
+    """The type behind a hint, whether None is allowed, its origin, and whether it is a document."""
+    inner, may_be_absent = optional(hint)
+    is_document = dataclasses.is_dataclass(inner) and isinstance(inner, type) and inner is not FrameRange
+    return inner, may_be_absent, typing.get_origin(inner), is_document
+
+
 def join(path: str, key: str) -> str:
     """The dotted path of `key` under `path`."""
     return f"{path}.{key}" if path else key
@@ -123,7 +136,7 @@ def decode(cls: type[Document], value: object, path: str = "", lenient: bool = F
     """A `cls` from a plain table; `lenient` leaves unknown keys aside. Raises RecipeError with the key's path."""
     if not isinstance(value, Mapping):
         raise RecipeError(path, "a table", named(value))
-    items = {item.name: item for item in fields_of(cls)}
+    items = _items(typing.cast(type, cls))
     for key in value:
         if key not in items and not lenient:
             raise RecipeError(join(path, str(key)), closest(str(key), items), repr(key))
@@ -149,13 +162,12 @@ def _construct(cls: type[Document], found: dict[str, Any], path: str) -> Documen
 
 def decode_value(hint: Any, value: object, path: str, rule: Rule, lenient: bool = False) -> Any:
     """A value of the type `hint` that keeps to `rule`. Raises RecipeError."""
-    hint, may_be_absent = optional(hint)
+    hint, may_be_absent, origin, is_document = _shape(hint)
     if value is None:
         if may_be_absent:
             return None
         raise RecipeError(path, "a value", "nothing")
-    origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and hint is not FrameRange:
+    if is_document:
         return decode(hint, value, path, lenient)
     if origin is tuple:
         return _decode_tuple(typing.get_args(hint), value, path, rule, lenient)
@@ -265,7 +277,7 @@ def _positive(value: Fraction, path: str) -> Fraction:
 def _text(value: object, path: str) -> str:
     if not isinstance(value, str):
         raise RecipeError(path, "text", named(value))
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+    if "\0" in value or (not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)):
         raise RecipeError(path, "text that UTF-8 can hold, without NUL", ascii(value))
     return value
 

@@ -441,7 +441,7 @@ class Refused(Message):
 
 @dataclass(frozen=True)
 class Bye(Message):
-    """The server stops."""
+    """The server stops, or the client goes. Nobody answers it."""
 
     text: str = entry("why", default="")
 
@@ -492,6 +492,7 @@ REQUESTS: Mapping[str, type[Message]] = {
     "get": Get,
     "credit": Credit,
     "stop": Stop,
+    "bye": Bye,
 }
 ANSWERS: Mapping[str, type[Message]] = {
     "welcome": Welcome,

@@ -36,6 +36,7 @@ from .recipe_parts import (
     Output,
     Plate,
     Reference,
+    TrackedPoint,
 )
 from .toml_writer import toml_text
 from .upgrades import VERSION, VERSION_KEY, upgraded
@@ -56,6 +57,7 @@ __all__ = [
     "Probe",
     "Recipe",
     "Reference",
+    "TrackedPoint",
     "with_value",
 ]
 

@@ -71,9 +71,19 @@ class Matte:
     channel: str = entry("channel name, or auto (A, or the only one)", default="auto")
     from_plate_alpha: bool = entry("take the plate's own alpha", default=False)
     invert: bool = entry("the matte is 1 where the background is", default=False)
+    cryptomatte: tuple[str, ...] = entry("names in a Cryptomatte whose coverage is the matte", default=())
+    cryptomatte_layer: str | None = entry("layer of the Cryptomatte; absent = the only one", default=None)
 
     def __post_init__(self) -> None:
         _one_of({"path": self.path is not None, "from_plate_alpha": self.from_plate_alpha})
+        if self.cryptomatte and self.path is None:
+            raise RecipeError("cryptomatte", "matte.path, the EXRs that hold the Cryptomatte", "none")
+        if self.cryptomatte and self.channel != "auto":
+            raise RecipeError("channel", "auto where a Cryptomatte is read", repr(self.channel))
+        if self.cryptomatte_layer is not None and not self.cryptomatte:
+            raise RecipeError("cryptomatte_layer", "names in matte.cryptomatte beside it", "none")
+        if any(not name for name in self.cryptomatte) or len(set(self.cryptomatte)) != len(self.cryptomatte):
+            raise RecipeError("cryptomatte", "each name once, none of them empty", ", ".join(self.cryptomatte))
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,20 @@ class NormalSource:
 
 
 @dataclass(frozen=True)
+class TrackedPoint:
+    """A point of the set that was solved with the camera, and where the plate shows it.
+
+    `marks` by frame are pixels x, y from the top-left corner of a picture of the camera's size, in the plate as it was
+    filmed: the lens is still in them.
+    """
+
+    position: tuple[float, float, float] = entry("world Y-up", unit="m")
+    name: str = entry("for messages and panels", default="point")
+    error_px: float = entry("mean distance of marks and projection", default=0.0, minimum=0, unit="px")
+    marks: Mapping[int, tuple[float, float]] | None = entry("pixels by frame", default=None)
+
+
+@dataclass(frozen=True)
 class CameraSource:
     """Where the camera comes from: a file (.chan, .json), frames written here, or the plate's header."""
 
@@ -151,6 +175,8 @@ class CameraSource:
     )
     focal_mm: float | None = entry("focal length, where the file has none", default=None, minimum=0.1, unit="mm")
     lens: LensModel | None = entry("distortion that is still in the plate; absent = none", default=None)
+    points: tuple[TrackedPoint, ...] = entry("points of the set, for engines that use them", default=())
+    error_px: float | None = entry("mean reprojection error of the solve", default=None, minimum=0, unit="px")
 
     def __post_init__(self) -> None:
         given = {

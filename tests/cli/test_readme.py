@@ -19,12 +19,14 @@ from platelight_server import cli
 from platelight_server.commands.relight import EXIT_OF_SIGNAL
 from platelight_server.plates import delivery
 from tests.cli.running import ROOT, environment, here
+from tests.client.serving import Server
 from tests.job.rendering import frames_in
 from tests.shots import small
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the README's shell is that of Unix")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?:<!-- (\S+) -->\n)?```sh\n(.*?)```", README, re.DOTALL)
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 RELIGHT = next(text for _, text in BLOCKS if text.startswith("platelight relight"))
 QUICK = {"PYTHONWARNINGS": "error::DeprecationWarning:platelight"}
 
@@ -83,8 +85,8 @@ def relit(own_shot: Path, path_with_platelight: str) -> subprocess.CompletedProc
 
 
 def test_every_block_of_the_readme_is_run() -> None:
-    others = [text for marker, text in BLOCKS if marker not in ("ci:demo", "ci:tests") and text != RELIGHT]
-    assert (others, README.count("```"), len(BLOCKS)) == ([], 2 * len(BLOCKS), 3)
+    others = [text for marker, text in BLOCKS if marker not in ("ci:demo", "ci:tests", "server") and text != RELIGHT]
+    assert (others, README.count("```"), len(BLOCKS), len(EXAMPLES)) == ([], 2 * (len(BLOCKS) + 1), 4, 1)
 
 
 def test_ci_runs_the_block_of_the_tests() -> None:
@@ -212,4 +214,37 @@ def test_engines_and_doctor_answer() -> None:
     engines = json.loads(here("engines", "--json").stdout)
     machine = here("doctor", "--json")
     assert ("classic" in [one["name"] for one in engines], machine.returncode) == (True, 0), machine.stdout
-    assert len(here("doctor").stdout.splitlines()) == 10
+    assert len(here("doctor").stdout.splitlines()) == 11
+
+
+@pytest.fixture
+def with_recipe(serving: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that holds `shot.toml`, and a server that `connect()` finds."""
+    monkeypatch.setenv("PLATELIGHT_HOME", str(serving.home))
+    shot = small.make_shot(tmp_path / "shot")
+    (shot.folder / "shot.toml").write_text(shot.recipe().relative_to(shot.folder).to_toml())
+    return shot.folder
+
+
+def test_commands_of_the_server_work_as_written(with_recipe: Path, path_with_platelight: str) -> None:
+    done = shell(of_block("server"), with_recipe, path_with_platelight)
+    assert (done.returncode, done.stdout.startswith("4 frames rendered: ")) == (0, True), done.stderr
+
+
+def test_python_example_works_as_written(with_recipe: Path) -> None:
+    (code,) = EXAMPLES
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=with_recipe, env=environment(), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "done 1004" in done.stdout, len(frames_in(with_recipe / "out"))) == (0, True, 8), (
+        done.stderr
+    )
+    assert len(code.strip().splitlines()) <= 10
+
+
+def test_commands_named_in_the_text_are_there() -> None:
+    named = set(re.findall(r"`platelight ([a-z]+)", README)) | {
+        name for name in re.findall(r"`([a-z]+)`", README.partition("do what they say")[0].rpartition("\n\n")[2])
+    }
+    assert named - set(cli.COMMANDS) == set()

@@ -12,7 +12,7 @@ import pytest
 from platelight import messages as m
 from platelight.wire import CHUNK
 from platelight_server.service.link import Ended, Looked, Report
-from platelight_server.service.reception import FORGET_S, OUTSTANDING_MOST
+from platelight_server.service.reception import FORGET_S, OUTSTANDING_MOST, SESSIONS_MOST, SILENT_S
 from platelight_server.service.sessions import NOTICES_MOST
 from tests.service.inprocess import Desk
 
@@ -414,3 +414,22 @@ def test_stop_ends_a_transfer(desk: Desk) -> None:
     desk.ask(A, m.Get("g", job, "log", 0, 1))
     assert refused(desk.ask(A, m.Stop("g"))).code == "CANCELLED"
     assert desk.ask(A, m.Credit("g", 8)) == []
+
+
+def test_a_client_that_says_bye_is_forgotten_and_its_job_goes_on(desk: Desk) -> None:
+    job = desk.submit(A, "1")
+    assert desk.ask(A, m.Bye()) == []
+    assert desk.reception.sessions == 1
+    assert state(desk, job) == "preparing"
+    assert refused(desk.ask(A, m.Ping("p"))).code == "NO_SESSION"
+
+
+def test_a_full_house_forgets_the_silent_and_lets_the_next_one_in(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    for number in range(SESSIONS_MOST):
+        desk.hello(b"client %d" % number)
+    assert refused(desk.ask(A, m.Hello("h"))).code == "BUSY"
+    desk.time += SILENT_S + 1
+    desk.ask(b"client 0", m.Ping("p"))
+    assert isinstance(the(desk.ask(A, m.Hello("h2"))), m.Welcome)
+    assert isinstance(the(desk.ask(b"client 0", m.Ping("q"))), m.Pong)

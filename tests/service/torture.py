@@ -39,6 +39,7 @@ class Client:
         self.server, self.peer = server, None
         self.acknowledged: dict[str, str] = {}
         self.tries = 0
+        self.refusals: list[m.Refused] = []
 
     def close(self) -> None:
         """Goes."""
@@ -64,8 +65,11 @@ class Client:
             try:
                 peer = self.peer or self.connect()
                 answer = peer.ask(message, payload, wait_s)
-                if not (isinstance(answer, m.Refused) and answer.retry):
-                    return answer
+                if not (isinstance(answer, m.Refused) and answer.retry) or answer.code in ("NO_UPLOAD", "BAD_OFFSET"):
+                    return answer  # those two are answered with have, not with the same chunk again
+                self.refusals.append(answer)
+                if answer.code == "NO_SESSION":
+                    self.connect()
             except (TimeoutError, zmq.ZMQError):
                 self.connect()
 
@@ -88,6 +92,8 @@ class Client:
             while offset < len(data):
                 answer = self.ask(m.Put(new_id(), blob, offset), data[offset : offset + CHUNK])
                 if not isinstance(answer, m.PutOk):
+                    assert isinstance(answer, m.Refused)
+                    self.refusals.append(answer)
                     break
                 offset = answer.offset
 
@@ -105,7 +111,8 @@ def torture(folder: Path, rounds: int, target: str, seed: int) -> dict[str, floa
         kills = 0
         for number in range(rounds):
             data = os.urandom(UPLOAD)
-            upload = threading.Thread(target=_upload, args=(server, data))
+            uploader = Client(server)
+            upload = threading.Thread(target=_upload, args=(uploader, data))
             upload.start()
             delay = dice.uniform(0.0, 1.2)
             killer = threading.Timer(delay, _kill, (server, target))
@@ -114,7 +121,7 @@ def torture(folder: Path, rounds: int, target: str, seed: int) -> dict[str, floa
             killer.join()
             upload.join(60)
             kills += 1
-            assert not upload.is_alive(), "the upload did not come to its end"
+            assert not upload.is_alive(), f"the upload did not come to its end: {uploader.refusals[-5:]}"
             blob = server.home / "server" / "spool" / "blobs" / f"sha256-{hashlib.sha256(data).hexdigest()}"
             assert blob.read_bytes() == data
             assert result == undisturbed, f"round {number}: the results differ"
@@ -126,8 +133,7 @@ def torture(folder: Path, rounds: int, target: str, seed: int) -> dict[str, floa
         assert server.stop() == 0
 
 
-def _upload(server: Server, data: bytes) -> None:
-    client = Client(server)
+def _upload(client: Client, data: bytes) -> None:
     try:
         client.upload(data)
     finally:

@@ -24,6 +24,7 @@ from platelight.recipe import (
     Plate,
     Recipe,
     Reference,
+    TrackedPoint,
 )
 
 SMALLEST: dict[str, Any] = {
@@ -51,11 +52,14 @@ FULL = Recipe(
     lights=(
         Light("sun", 3.0, name="key", color=(1.0, 0.9, 0.8), transform=IDENTITY),
         Light("area", 100.0, transforms={1001: IDENTITY, 1002: IDENTITY, 1005: IDENTITY}),
+        Light("spot", 9.0, transform=IDENTITY, powers={1001: 1.5}, colors={1002: (0.5, 1.0, 0.1)}, cone_deg=30.0),
     ),
     camera=CameraSource(
         frames=tuple(CameraFrame(n, IDENTITY, 1e3 / 3, 1e3 / 3, 240.0, 135.0, 480, 270) for n in (1001, 1002, 1005)),
         sensor_mm=(36.0, 20.25),
         lens=LensModel("brown", (0.1, -1e-7)),
+        points=(TrackedPoint((1.0, 0.1, -3.0), "Tür", 0.25, {1001: (10.5, 20.25), 1005: (11.0, 20.0)}),),
+        error_px=0.42,
     ),
     ground=Ground((0.0, -1.0, 0.0), (0.0, 1.0, 0.1)),
     look=Look(0.5, 1.0, edge="keep", spill="green", seed=2**32 - 1),
@@ -83,7 +87,13 @@ recipes = st.builds(
     frames=st.sets(st.integers(1002, 1004)).map(lambda inner: FrameRange.of({1001, 1005} | inner)),
     plate=st.builds(Plate, path=texts, colorspace=texts, missing=st.sampled_from(["refuse", "hold", "black", "skip"])),
     rate=st.none() | st.fractions(min_value=Fraction(1, 1001), max_value=1000, max_denominator=1001),
-    matte=st.none() | st.builds(Matte, path=texts, channel=texts) | st.just(Matte(from_plate_alpha=True)),
+    matte=st.none()
+    | st.builds(Matte, path=texts, channel=texts)
+    | st.just(Matte(from_plate_alpha=True))
+    | st.builds(
+        Matte, path=texts, cryptomatte=st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple),
+        cryptomatte_layer=st.none() | texts,
+    ),
     background=backgrounds,
     probe_plate=st.none() | st.builds(Probe, path=texts, rotation_deg=numbers),
     lights=st.lists(

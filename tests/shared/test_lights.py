@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import cos, pi, radians, sin
+
 import pytest
 
 from platelight.errors import RecipeError
@@ -34,3 +36,31 @@ def test_light_refuses_a_scaled_transform() -> None:
     scaled: Matrix4 = ((2.0, 0.0, 0.0, 0.0), *IDENTITY[1:])
     with pytest.raises(RecipeError, match=r"transforms\.7: expected a rotation with a translation"):
         Light("area", 1.0, transforms={7: scaled})
+
+
+def test_light_that_changes_has_a_power_and_a_colour_by_frame() -> None:
+    light = Light("sun", 1.0, exposure_stops=1.0, transform=IDENTITY, powers={7: 3.0}, colors={8: (1.0, 0.0, 0.0)})
+    assert (light.at(7).power, light.at(7).color) == (6.0, (1.0, 1.0, 1.0))
+    assert (light.at(8).power, light.at(8).color) == (2.0, (1.0, 0.0, 0.0))
+
+
+def test_only_a_spot_has_a_cone() -> None:
+    spot = Light("spot", 1.0, transform=IDENTITY, cone_deg=30.0)
+    assert (spot.at(1).cone_deg, spot.at(1).cone_blend) == (30.0, 0.15)
+    with pytest.raises(RecipeError, match="cone_deg: expected no cone but for a spot, got kind point"):
+        Light("point", 1.0, transform=IDENTITY, cone_deg=30.0)
+
+
+def test_irradiance_follows_the_square_of_the_distance() -> None:
+    below = (0.0, 0.0, -2.0)  # lights shine along their -Z
+    assert Light("sun", 3.0, color=(1.0, 0.5, 0.0), transform=IDENTITY).at(1).irradiance_facing(below) == (3.0, 1.5, 0.0)
+    for kind, expected in (("point", 100 / (16 * pi)), ("spot", 100 / (16 * pi)), ("area", 100 / (4 * pi))):
+        assert Light(kind, 100.0, transform=IDENTITY).at(1).irradiance_facing(below)[0] == pytest.approx(expected)  # type: ignore[arg-type]
+    assert Light("area", 100.0, transform=IDENTITY).at(1).irradiance_facing((0.0, 0.0, 2.0))[0] == 0.0
+
+
+@pytest.mark.parametrize(("off_axis_deg", "share"), [(5, 1.0), (12, 0.8053), (13, 0.4934), (14, 0.1638), (16, 0.0)])
+def test_spot_fades_as_measured_in_cycles(off_axis_deg: int, share: float) -> None:
+    spot = Light("spot", 4 * pi, transform=IDENTITY, cone_deg=30.0, cone_blend=0.5).at(1)
+    a = radians(off_axis_deg)
+    assert spot.irradiance_facing((sin(a), 0.0, -cos(a)))[0] == pytest.approx(share, abs=1e-3)

@@ -20,11 +20,15 @@ def test_public_names_are_sorted_and_all_there() -> None:
 
 def test_public_names_are_the_expected_ones() -> None:
     assert platelight.__all__ == [
-        "Background", "Camera", "CameraError", "CameraFrame", "CameraSource", "ColorError", "EngineChoice",
-        "FrameError", "FrameRange", "Ground", "InputError", "LensModel", "Light", "LightFrame", "Look", "Matte",
-        "MissingExtraError", "NormalSource", "Output", "OutputError", "PartialError", "Plate", "PlatelightError",
-        "Probe", "Recipe", "RecipeError", "Reference", "ResourceError", "SequencePath", "__version__",
-        "camera_from_world_to_camera", "read_camera", "read_camera_json", "read_chan", "with_value",
+        "AccessError", "AsyncClient", "AsyncJob", "Background", "BusyError", "Camera", "CameraError", "CameraFrame",
+        "CameraSource", "CancelledError", "Client", "ColorError", "EngineChoice", "Estimate", "Event",
+        "ForbiddenPathError", "FrameError", "FrameRange", "Ground", "InputError", "Job", "JobFailedError",
+        "JobResult", "JobStatus", "LensModel", "Light", "LightFrame", "Look", "Matte", "MissingExtraError",
+        "NamedFile", "NormalSource", "NotFoundError", "Output", "OutputError", "PartialError", "Picture", "Plate",
+        "PlatelightError", "Probe", "Problem", "ProtocolError", "Recipe", "RecipeError", "Reference",
+        "RefusedError", "Report", "ResourceError", "RestartedError", "SequencePath", "ServerError", "ServerStatus",
+        "TrackedPoint", "UnreachableError", "__version__", "camera_from_world_to_camera", "connect", "connect_async", "read_camera",
+        "read_camera_json", "read_chan", "with_value",
     ]  # fmt: skip
 
 

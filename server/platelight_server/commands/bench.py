@@ -16,6 +16,7 @@ KINDS = {
     "pipeline": "CPU time of a job against the bare reading and writing of its files",
     "memory": "peak memory over the length of a shot",
     "preview": "what a user waits after a change of a light, a probe, the look or the frame",
+    "server": "bytes by value, answers under load, many requests, clients that do not read, each against its limit",
     "start": "start-up of the command line and of the client",
     "quality": "scores on rendered ground truth (needs --data)",
 }
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder with gt_* shots, score.py beside it")
     parser.add_argument("--matte", default="matte", help="which matte of a ground-truth shot (default: %(default)s)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for quality")
+    parser.add_argument("--only", metavar="NAME", action="append", default=[], help="for server: one of its measures")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
 
 
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         found = _measured(args, folder)
     if args.json:
         print(json.dumps(found))
+    elif args.kind == "server":
+        _print_limits(found)
     elif isinstance(found, list):
         _print_rows(found)
     else:
@@ -58,6 +62,10 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
 
         (frames,) = _lengths(args.frames or "12", 1)
         return measure_pipeline(folder, width, height, frames).as_dict()
+    if args.kind == "server":
+        from platelight_server.evaluation.bench_server import measure_server
+
+        return [figure.as_dict() for figure in measure_server(folder, args.only)]
     if args.kind == "preview":
         from platelight_server.evaluation.bench_preview import measure_preview
 
@@ -106,6 +114,15 @@ def _print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     widths = [min(max(15, *map(len, column)), 34) for column in zip(*texts, strict=True)]
     for line in [[str(key) for key in rows[0]], *texts]:
         print(" ".join(f"{text[-width:]:>{width}}" for text, width in zip(line, widths, strict=True)))
+
+
+def _print_limits(rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+        sign = "<=" if row["most"] else ">="
+        limit = "" if row["limit"] is None else f"{sign} {row['limit']:g}"
+        verdict = "" if row["limit"] is None else "ok" if row["ok"] else "FAILS"
+        measured = f"{row['value']:.3f} {row['unit']}".strip()
+        print(f"{row['measure']:<10} {row['name']:<36} {measured:>20} {limit:>9} {verdict:<5}  {row['said']}".rstrip())
 
 
 def _print_figures(found: Mapping[str, Any]) -> None:

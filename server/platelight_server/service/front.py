@@ -28,7 +28,7 @@ from platelight.messages import Message, RootEntry
 from platelight.wire import FRAME_MOST, Bytes, decode_frames, encode_frames
 
 from ..plates import fence
-from .allocator import give_memory_back
+from .allocator import give_memory_back, keep_memory
 from .background import Background, Mailbox, logged
 from .crew import Crew, Worker, spawner
 from .doorkeeper import CLIENTS, WORKERS, Doorkeeper, Guests, WorkerKeys, lock, only_one
@@ -39,6 +39,7 @@ from .spool import Spool
 from .store import Store
 
 TICK_MS = 50
+CALM_S = 0.005  # between two looks at everything, however many messages come in that time
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 BATCH = 64  # messages of one socket before the others have their turn
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class Front:
 
     def __init__(self, settings: Settings) -> None:
         settings.require_safe()
+        keep_memory()
         self.settings = settings
         self.epoch = os.urandom(8).hex()
         state = settings.home / "server"
@@ -169,23 +171,23 @@ class Front:
         log.info("listening on %s epoch=%s", connection.address, self.epoch)
         for one in (self._clients, self._links, self._woken):
             self._poller.register(one, zmq.POLLIN)
+        looked, wait_ms = 0.0, TICK_MS
         try:
             while not self.settings.stop.is_set():
-                came = dict(self._poller.poll(TICK_MS))
+                came = dict(self._poller.poll(wait_ms))
                 if self._woken in came:
                     self._drain()
                 if self._links in came:
                     self._hear_workers()
                 if self._clients in came:
                     self._hear_clients()
-                for part in (
-                    self._mailbox.deliver,
-                    self.crew.tick,
-                    self.foreman.tick,
-                    self.reception.tick,
-                    self._defend,
-                ):
+                self._guarded(self._mailbox.deliver)
+                if came and time.monotonic() < looked + CALM_S:
+                    wait_ms = int(CALM_S * 1000)
+                    continue
+                for part in (self.crew.tick, self.foreman.tick, self.reception.tick, self._defend):
                     self._guarded(part)
+                looked, wait_ms = time.monotonic(), TICK_MS
         finally:
             self._close()
 

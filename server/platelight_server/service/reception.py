@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from platelight import messages as m
-from platelight.document import encode
 from platelight.errors import PlatelightError, ProtocolError, ServerError
 from platelight.wire import CHUNK, VERSION, Bytes, decode_frames
 
@@ -29,8 +28,10 @@ from .transfers import PAGE_BYTES, WINDOW, Transfers
 from .watching import Watching
 
 FORGET_S = 60.0
+SILENT_S = 10.0  # after which a session may be forgotten where there is no room for a new one
 WORKING_S = 1.0
 NOTICE_S = 0.1
+STATUS_BYTES = 300  # of a status without its free texts: names of fields, numbers, job, state, wish
 SESSIONS_MOST = 256
 OUTSTANDING_MOST = 200
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class Reception:
             message, payload = decode_frames(frames, m.REQUESTS)
             if isinstance(message, m.Hello):
                 self._hello(session, message)
+            elif isinstance(message, m.Bye):
+                self._drop(session)
             elif ident not in self._sessions:
                 session.refuse(message.id, ServerError("say hello first", "NO_SESSION", True))
             else:
@@ -171,6 +174,12 @@ class Reception:
         session.outbox.clear()
         session.lost = True
 
+    def _forget_silent(self) -> None:
+        """Makes room: a client that pings is never silent for so long, and one that comes back says hello again."""
+        for session in list(self._sessions.values()):
+            if self._now() - session.heard > SILENT_S:
+                self._drop(session)
+
     def _abandon(self, work: object) -> None:
         if isinstance(work, CheckTask):
             self._foreman.drop_check(work)
@@ -181,6 +190,8 @@ class Reception:
 
     def _hello(self, session: Session, hello: m.Hello) -> None:
         _require_version(hello)
+        if session.ident not in self._sessions and len(self._sessions) >= SESSIONS_MOST:
+            self._forget_silent()
         if session.ident not in self._sessions and len(self._sessions) >= SESSIONS_MOST:
             session.refuse(hello.id, ServerError(f"{SESSIONS_MOST} connections are open", "BUSY", True, 5.0))
             return
@@ -288,7 +299,7 @@ class Reception:
         used = 0
         for job in jobs:
             status = self._foreman.jobs.status(job, places.get(job.id, 0))
-            used += len(encode_size(status))
+            used += size_most(status)
             if used > PAGE_BYTES:
                 break
             page.append(status)
@@ -318,12 +329,10 @@ class Reception:
         session.refuse(request, ServerError(why, "CANCELLED"))
 
 
-def encode_size(status: m.JobStatus) -> bytes:
-    """A status as it will be on the wire, to measure it."""
-    import msgpack
-
-    packed: bytes = msgpack.packb(encode(status, sparse=True))
-    return packed
+def size_most(status: m.JobStatus) -> int:
+    """Bytes that a status takes on the wire at most: to encode it for that would double the cost of a page."""
+    texts = (status.name, status.frames, status.client, status.stage, status.code, status.text, status.folder)
+    return STATUS_BYTES + sum(len(text.encode()) for text in texts)
 
 
 def _require_version(hello: m.Hello) -> None:

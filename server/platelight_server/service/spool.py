@@ -106,8 +106,7 @@ class Spool:
                 "BAD_OFFSET", True,
             )  # fmt: skip
         try:
-            os.lseek(upload.file, offset, os.SEEK_SET)
-            if os.write(upload.file, chunk) != len(chunk):
+            if _write(upload.file, chunk, offset) != len(chunk):
                 raise OSError(errno.ENOSPC, "no space left on the disk")
         except OSError as error:
             self._close(blob)
@@ -266,6 +265,13 @@ def listed_files(data: bytes) -> dict[str, str]:
         return found
     except (ValueError, msgpack.UnpackException, RecursionError, InputError) as error:
         raise ServerError(f"list of uploaded files: {str(error)[:200]}", "BAD_INPUT") from None
+
+
+def _write(file: int, chunk: Bytes, offset: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(file, chunk, offset)
+    os.lseek(file, offset, os.SEEK_SET)  # Windows
+    return os.write(file, chunk)
 
 
 def _disk(error: OSError, what: str) -> ServerError:
