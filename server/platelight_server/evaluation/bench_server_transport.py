@@ -17,12 +17,13 @@ from .bench_server import Bench, ServerFigure
 from .bench_server_plain import HASHED, PLAIN, WRITTEN, Plain
 
 LEAST = 0.70
+WARM = 2
 
 
 def measure_transport(bench: Bench) -> list[ServerFigure]:
     """Upload of a shot's files into the spool and download of a file, round by round beside the plain rates.
 
-    The first round is not counted: the machine's memory is touched for the first time in it, and the spool fills up.
+    The first rounds are not counted: in them memory is touched for the first time, and the spool fills up.
     """
     size = bench.size
     job, total = bench.large
@@ -39,7 +40,7 @@ def measure_transport(bench: Bench) -> list[ServerFigure]:
             "written": lambda: plain.rate(WRITTEN),
             "hashed": lambda: plain.rate(HASHED),
         }
-        rounds = [{name: case() for name, case in cases.items()} for _ in range(size.rounds + 1)][1:]
+        rounds = [{name: case() for name, case in cases.items()} for _ in range(size.rounds + WARM)][WARM:]
     return _figures(rounds)
 
 
@@ -54,8 +55,8 @@ def _figures(rounds: list[dict[str, float]]) -> list[ServerFigure]:
         ServerFigure("transport", "download / plain", share("download", "plain"), "", LEAST, False),
     ]
     yardsticks = {
-        "written": "plain, written to a file",
-        "hashed": "plain, hashed by both, written to a file",
+        "written": "plain, written over a file",
+        "hashed": "plain, hashed by both, written over a file",
     }
     for name, what in yardsticks.items():
         rows.append(ServerFigure("transport", f"upload / {name}", share("upload", name), "", said=what))

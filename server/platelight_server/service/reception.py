@@ -272,7 +272,7 @@ class Reception:
             self._transfers.begin(
                 session,
                 Transfer(
-                    asked.id, head.size, asked.credit, 0, lambda offset, ready: ready(pieces[offset // CHUNK], None)
+                    asked.id, head.size, min(asked.credit, WINDOW), 0, lambda offset, ready: ready(pieces[offset // CHUNK], None)
                 ),
             )  # fmt: skip
 

@@ -212,13 +212,14 @@ class Spool:
         if upload is not None:
             os.close(upload.file)
 
-    @staticmethod
-    def _is_whole(path: Path, size: int) -> bool:
+    def _is_whole(self, path: Path, size: int) -> bool:
         """A blob of another size is the leftover of a power cut: its name came to disk before its bytes."""
         try:
-            if path.stat().st_size == size:
+            found = path.stat().st_size
+            if found == size:
                 return True
             path.unlink()
+            self._used -= found
         except FileNotFoundError:
             pass
         return False

@@ -23,7 +23,6 @@ from .jobs import Job
 from .sessions import Session, Transfer
 
 TRANSFERS_MOST = 8
-CREDIT_MOST = 64
 WINDOW = 8
 FILES_MOST = 1000
 PAGE_BYTES = HEADER_MOST - 4096
@@ -125,7 +124,7 @@ class Transfers:
 
     def _file_transfer(self, asked: m.Get, file: int, size: int) -> Transfer:
         return Transfer(
-            asked.id, size, asked.credit, min(asked.offset, size),
+            asked.id, size, min(asked.credit, WINDOW), min(asked.offset, size),
             lambda offset, ready: self._files.call(lambda: _chunk_of(file, offset), ready),
             lambda: self._files.call(lambda: os.close(file), lambda result, error: None),
         )  # fmt: skip
@@ -133,7 +132,7 @@ class Transfers:
     def _credit(self, session: Session, given: m.Credit, _: Bytes | None) -> None:
         transfer = session.transfers.get(given.id)
         if transfer is not None:
-            transfer.credit = min(transfer.credit + given.count, CREDIT_MOST)
+            transfer.credit = min(transfer.credit + given.count, WINDOW)
             self._pump(session, transfer)
 
     def _pump(self, session: Session, transfer: Transfer) -> None:
