@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.shots.small import Shot, make_shot
+if TYPE_CHECKING:
+    from tests.shots.small import Shot
 
 DEV_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "dev"
 
@@ -30,6 +32,8 @@ def dev_data() -> Path:
 @pytest.fixture
 def shot(tmp_path: Path) -> Shot:
     """A small shot of four frames."""
+    from tests.shots.small import make_shot  # the tests in Blender's Python have no server beside them
+
     return make_shot(tmp_path / "shot")
 
 

@@ -1,4 +1,4 @@
-"""Lens models applied: where a real lens puts what an ideal camera sees, in Blender's formulas (see `camera.LensModel`).
+"""Lens models applied: where a real lens puts what an ideal camera sees, in Blender's formulas (`camera.LensModel`).
 
 Pixels have their origin at the top-left corner, as everywhere; the formulas have y up, which is turned here.
 """

@@ -73,6 +73,8 @@ def determinant3(m: Matrix4) -> float:
 
 def rigid_problem(m: Matrix4) -> str | None:
     """Why `m` is not a rotation with a translation, in words, or None if it is one."""
+    if _is_rigid(m):
+        return None
     if not all(isfinite(value) for row in m for value in row):
         return "a value is not a finite number"
     if any(abs(got - want) > RIGID_TOLERANCE for got, want in zip(m[3], IDENTITY[3], strict=True)):
@@ -89,6 +91,23 @@ def rigid_problem(m: Matrix4) -> str | None:
     if determinant3(m) < 0:
         return "rotation mirrors (determinant -1): the axes are left-handed"
     return None
+
+
+def _is_rigid(m: Matrix4) -> bool:
+    """The same test written out: solves bring a thousand matrices while an artist waits. NaN fails every comparison."""
+    (a, b, c, x), (d, e, f, y), (g, h, i, z), (p, q, r, s) = m
+    t = RIGID_TOLERANCE
+    return (
+        -t <= p <= t and -t <= q <= t and -t <= r <= t and -t <= s - 1 <= t
+        and -t <= a * a + d * d + g * g - 1 <= t
+        and -t <= b * b + e * e + h * h - 1 <= t
+        and -t <= c * c + f * f + i * i - 1 <= t
+        and -t <= a * b + d * e + g * h <= t
+        and -t <= a * c + d * f + g * i <= t
+        and -t <= b * c + e * f + h * i <= t
+        and a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) > 0
+        and isfinite(x + y + z)
+    )  # fmt: skip
 
 
 def rotation_zxy(x_deg: float, y_deg: float, z_deg: float) -> Matrix4:

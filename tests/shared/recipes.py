@@ -91,7 +91,9 @@ recipes = st.builds(
     | st.builds(Matte, path=texts, channel=texts)
     | st.just(Matte(from_plate_alpha=True))
     | st.builds(
-        Matte, path=texts, cryptomatte=st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple),
+        Matte,
+        path=texts,
+        cryptomatte=st.lists(texts, min_size=1, max_size=3, unique=True).map(tuple),
         cryptomatte_layer=st.none() | texts,
     ),
     background=backgrounds,

@@ -53,7 +53,8 @@ def test_only_a_spot_has_a_cone() -> None:
 
 def test_irradiance_follows_the_square_of_the_distance() -> None:
     below = (0.0, 0.0, -2.0)  # lights shine along their -Z
-    assert Light("sun", 3.0, color=(1.0, 0.5, 0.0), transform=IDENTITY).at(1).irradiance_facing(below) == (3.0, 1.5, 0.0)
+    sun = Light("sun", 3.0, color=(1.0, 0.5, 0.0), transform=IDENTITY)
+    assert sun.at(1).irradiance_facing(below) == (3.0, 1.5, 0.0)
     for kind, expected in (("point", 100 / (16 * pi)), ("spot", 100 / (16 * pi)), ("area", 100 / (4 * pi))):
         assert Light(kind, 100.0, transform=IDENTITY).at(1).irradiance_facing(below)[0] == pytest.approx(expected)  # type: ignore[arg-type]
     assert Light("area", 100.0, transform=IDENTITY).at(1).irradiance_facing((0.0, 0.0, 2.0))[0] == 0.0

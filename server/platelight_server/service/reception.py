@@ -269,12 +269,11 @@ class Reception:
                 return
             head, pieces = found
             session.reply(asked.id, head)
-            self._transfers.begin(
-                session,
-                Transfer(
-                    asked.id, head.size, min(asked.credit, WINDOW), 0, lambda offset, ready: ready(pieces[offset // CHUNK], None)
-                ),
+            credit = min(asked.credit, WINDOW)
+            transfer = Transfer(
+                asked.id, head.size, credit, 0, lambda offset, ready: ready(pieces[offset // CHUNK], None)
             )  # fmt: skip
+            self._transfers.begin(session, transfer)
 
         do = Do(
             id=os.urandom(8).hex(), kind="preview", base=asked.base, frame=asked.frame, width=asked.width,

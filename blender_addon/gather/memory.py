@@ -1,0 +1,32 @@
+"""What need not be read again while the artist drags something else: samples of moving objects, keys of masks.
+
+The caller owns it, and forgets when Blender says that something changed (`depsgraph_update_post`). Without one,
+everything is read anew. No `bpy` here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+HELD_MOST = 64  # values; a shot needs about five
+
+
+class Memory:
+    """Values by what they were made of."""
+
+    def __init__(self) -> None:
+        self._held: dict[Hashable, object] = {}
+
+    def recall(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value under `key`, made if it is not there."""
+        if key not in self._held:
+            if len(self._held) >= HELD_MOST:
+                self._held.clear()
+            self._held[key] = make()
+        return self._held[key]  # type: ignore[return-value]
+
+    def forget(self) -> None:
+        """Everything is made anew from here on."""
+        self._held.clear()

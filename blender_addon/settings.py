@@ -1,0 +1,287 @@
+"""What an artist sets for a shot, kept in the .blend: `scene.platelight.shots`, one group of settings per shot.
+
+Owns names, descriptions, ranges and defaults; those of the dials come from the recipe itself, so that panel, command
+line and server say the same. It does nothing: `gather` reads it, panels draw it. Frames here are scene frames.
+"""
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from . import compat
+from .core import DEFAULT_LAYERS, LAYERS, Background, EngineChoice, Look, Output, Plate, fields_of, rule_of
+
+INT_MOST = 2**31 - 1
+PATH = compat.path_options()
+
+
+def _items(*rows):
+    return tuple((row[0], row[1], row[2]) for row in rows)
+
+
+def _dial(owner, name):
+    """A property for a field of the recipe: its description, range, choices and default are the recipe's."""
+    item = next(item for item in fields_of(owner) if item.name == name)
+    rule = rule_of(item)
+    label = name.removesuffix("_stops").replace("_", " ").capitalize()
+    text = rule.description[:1].upper() + rule.description[1:] + (f", {rule.unit}" if rule.unit else "")
+    if rule.choices:
+        choices = tuple(
+            (choice, choice.upper() if len(choice) < 5 else choice.capitalize(), "") for choice in rule.choices
+        )
+        return EnumProperty(name=label, description=text, items=choices, default=item.default)
+    limits = {key: value for key, value in (("min", rule.minimum), ("max", rule.maximum)) if value is not None}
+    if isinstance(item.default, int):
+        whole = {key: int(min(value, INT_MOST)) for key, value in limits.items()}
+        return IntProperty(name=label, description=text, default=item.default, **whole)
+    return FloatProperty(name=label, description=text, default=item.default, precision=3, **limits)
+
+
+def _is_camera(_, candidate):
+    return candidate.type == "CAMERA"
+
+
+class PlatelightLook(bpy.types.PropertyGroup):
+    """The dials; each is a field of the recipe's `look`."""
+
+    __annotations__ = {item.name: _dial(Look, item.name) for item in fields_of(Look)}
+
+
+class PlatelightEngineOptions(bpy.types.PropertyGroup):
+    """The engine's own options as custom properties: `options["detail"] = 0.5`. The server says which there are."""
+
+
+class PlatelightReference(bpy.types.PropertyGroup):
+    """A picture that says how the background looks from a frame on."""
+
+    frame: IntProperty(name="From Frame", description="Scene frame from which the background looks like this")
+    path: StringProperty(name="Picture", description="Picture of the background", subtype="FILE_PATH", options=PATH)
+
+
+class PlatelightShot(bpy.types.PropertyGroup):
+    """One shot. Which of the pointers count is said by the kinds: `plate_kind`, `matte_kind` and so on."""
+
+    name: StringProperty(name="Name", description="Names the shot, its folder and its files", default="shot")
+
+    plate_kind: EnumProperty(
+        name="Plate",
+        description="Where the filmed sequence comes from",
+        items=_items(
+            ("CLIP", "Movie Clip", "A clip of the clip editor, with its solve"),
+            ("IMAGE", "Image Sequence", "An image of this file whose source is a sequence"),
+            ("STRIP", "Strip", "An image strip of the video sequencer"),
+        ),
+    )
+    plate_clip: PointerProperty(name="Clip", description="The plate as a clip", type=bpy.types.MovieClip)
+    plate_image: PointerProperty(name="Image", description="The plate as an image sequence", type=bpy.types.Image)
+    plate_strip: StringProperty(name="Strip", description="The plate as a strip, by the strip's name")
+    image_scene_first: IntProperty(
+        name="First Frame On",
+        description="Scene frame that shows the image's own file; 0 asks an Image node, else takes the scene's first",
+    )
+    missing: _dial(Plate, "missing")
+
+    range_kind: EnumProperty(
+        name="Frames",
+        description="Which frames are relit",
+        items=_items(
+            ("PLATE", "All of the plate", "Every file of the plate from its first one on"),
+            ("SCENE", "The scene's", "The frame range of the scene"),
+            ("OWN", "Own", "From the first to the last frame given here"),
+        ),
+    )
+    frame_first: IntProperty(name="First", description="First scene frame that is relit", default=1)
+    frame_last: IntProperty(name="Last", description="Last scene frame that is relit", default=250)
+
+    matte_kind: EnumProperty(
+        name="Matte",
+        description="What tells the foreground from the background",
+        items=_items(
+            ("NONE", "None", "The whole picture is foreground"),
+            ("PLATE_ALPHA", "Plate's Alpha", "The alpha channel of the plate itself"),
+            ("FILE", "Files", "A matte that lies on disk"),
+            ("MASK", "Mask", "A mask drawn in Blender"),
+            ("CRYPTOMATTE", "Cryptomatte", "Objects or materials of a rendered Cryptomatte"),
+            ("SOCKET", "Compositor Socket", "What comes out of a node of this scene's compositor"),
+        ),
+    )
+    matte_path: StringProperty(
+        name="Matte Files",
+        description="One file of the matte, or its pattern with ####",
+        subtype="FILE_PATH",
+        options=PATH,
+    )
+    matte_channel: StringProperty(
+        name="Channel", description="Channel of the matte's files; empty takes A, or the only one"
+    )
+    matte_mask: PointerProperty(name="Mask", description="The mask that is the matte", type=bpy.types.Mask)
+    matte_crypto_layer: StringProperty(
+        name="Layer", description="Cryptomatte layer, such as CryptoObject; empty takes the only one"
+    )
+    matte_crypto_names: StringProperty(name="Names", description="Names in the Cryptomatte, with commas between them")
+    matte_node: StringProperty(name="Node", description="Node of the compositor that gives the matte")
+    matte_socket: StringProperty(name="Socket", description="Output of that node; empty takes its first one")
+    matte_invert: BoolProperty(name="Invert", description="The matte is white where the background is")
+
+    background_kind: EnumProperty(
+        name="Background",
+        description="What stands behind the foreground in the result",
+        items=_items(
+            ("KEEP", "Keep", "The plate's own background stays as it is"),
+            ("CLIP", "Movie Clip", "A clip, frame by frame with the plate"),
+            ("SEQUENCE", "Image Sequence", "An image sequence, frame by frame with the plate"),
+            ("STILL", "Still", "One picture"),
+            ("HDRI", "HDRI", "The surroundings in a lat-long picture: they light the foreground"),
+            ("CAMERA_VIEW", "Camera View", "This scene as the solved camera sees it"),
+            ("PROMPT", "Prompt", "A description, for engines that paint"),
+            ("REFERENCES", "References", "Pictures from given frames on, for engines that paint"),
+        ),
+    )
+    background_clip: PointerProperty(name="Clip", description="The new background as a clip", type=bpy.types.MovieClip)
+    background_image: PointerProperty(
+        name="Image", description="The new background as an image, a sequence, a still or an HDRI", type=bpy.types.Image
+    )
+    background_prompt: StringProperty(name="Prompt", description="What the new background shows")
+    background_exposure: _dial(Background, "exposure_stops")
+    background_fit: _dial(Background, "fit")
+    background_offset: IntProperty(
+        name="Offset", description="Frames by which the background is ahead of where it stands in the scene"
+    )
+    references: CollectionProperty(
+        name="References", description="Pictures of the background from given frames on", type=PlatelightReference
+    )
+    references_index: IntProperty(name="Reference", description="The reference chosen in the list", min=0)
+
+    camera_kind: EnumProperty(
+        name="Camera",
+        description="Where the camera's movement comes from",
+        items=_items(
+            ("NONE", "None", "No camera: probes and lights turn with the picture"),
+            ("SOLVE", "Solve", "The solve of the plate's clip"),
+            ("OBJECT", "Object", "A camera of this scene, with its animation and constraints"),
+            ("FILE", "File", "A Nuke .chan or a camera JSON"),
+        ),
+        default="NONE",
+    )
+    camera_clip: PointerProperty(
+        name="Clip", description="Clip with the solve, where the plate itself is no clip", type=bpy.types.MovieClip
+    )
+    camera_object: PointerProperty(
+        name="Camera", description="The camera that films the plate", type=bpy.types.Object, poll=_is_camera
+    )
+    camera_path: StringProperty(
+        name="File", description="Camera file, .chan or .json", subtype="FILE_PATH", options=PATH
+    )
+    camera_points: EnumProperty(
+        name="Points",
+        description="What of the solve's set is sent beside the camera, for engines that use it",
+        items=_items(
+            ("NONE", "None", "The camera alone"),
+            ("POINTS", "Points", "The points that were solved with the camera"),
+            ("TRACKS", "Points and Tracks", "The points, and where each frame shows them: megabytes for long shots"),
+        ),
+        default="POINTS",
+    )
+
+    use_lights: BoolProperty(name="Lights", description="The scene's lights light the foreground", default=True)
+    lights_collection: PointerProperty(
+        name="Collection", description="Only the lights of this collection; empty takes all", type=bpy.types.Collection
+    )
+    use_world: BoolProperty(name="World", description="The world's HDRI lights the foreground", default=True)
+    world_rotation: FloatProperty(
+        name="Rotation", description="Turns the HDRI, anticlockwise from above", subtype="ANGLE", unit="ROTATION"
+    )
+    world_exposure: FloatProperty(name="Exposure", description="Brightens the HDRI, stops", min=-20, max=20)
+    probe_plate_path: StringProperty(
+        name="Plate's HDRI",
+        description="Lat-long HDRI of the place where the plate was filmed",
+        subtype="FILE_PATH",
+        options=PATH,
+    )
+
+    ground_kind: EnumProperty(
+        name="Ground",
+        description="What catches the foreground's shadow",
+        items=_items(
+            ("NONE", "None", "No shadow is cast"),
+            ("OBJECT", "Object", "The plane through an object, across its own Z axis"),
+            ("COLLECTION", "Collection", "The plane through the largest mesh of a collection"),
+        ),
+    )
+    ground_object: PointerProperty(name="Object", description="The ground", type=bpy.types.Object)
+    ground_collection: PointerProperty(name="Collection", description="The ground", type=bpy.types.Collection)
+
+    look: PointerProperty(name="Look", description="The dials of the look", type=PlatelightLook)
+    engine: StringProperty(
+        name="Engine", description="The engine that relights", default=next(i.default for i in fields_of(EngineChoice))
+    )
+    engine_options: PointerProperty(
+        name="Options", description="The engine's own options", type=PlatelightEngineOptions
+    )
+
+    output_directory: StringProperty(
+        name="Folder",
+        description="Results come below this folder",
+        subtype="DIR_PATH",
+        options=PATH,
+        default="//platelight/",
+    )
+    output_layers: EnumProperty(
+        name="Layers",
+        description="What is delivered",
+        items=tuple((layer, layer.capitalize(), "", 1 << i) for i, layer in enumerate(LAYERS)),
+        options={"ENUM_FLAG"},
+        default=set(DEFAULT_LAYERS),
+    )
+    output_compression: _dial(Output, "compression")
+    output_depth: _dial(Output, "depth")
+
+    job: StringProperty(name="Job", description="The job sent last, as the server names it")
+    version: IntProperty(name="Version", description="Number of the result made last; 0 before the first", min=0)
+    recipe_hash: StringProperty(name="Hash", description="What the result was made from; another one means stale")
+    scene_offset: IntProperty(name="Offset", description="File number minus scene frame of the job sent last")
+
+
+class PlatelightScene(bpy.types.PropertyGroup):
+    """The shots of a scene, and the one that panels and operators mean."""
+
+    shots: CollectionProperty(name="Shots", description="The shots of this scene", type=PlatelightShot)
+    shot_index: IntProperty(name="Shot", description="The shot that panels and buttons mean", min=0)
+
+
+CLASSES = (
+    PlatelightLook,
+    PlatelightEngineOptions,
+    PlatelightReference,
+    PlatelightShot,
+    PlatelightScene,
+)
+
+
+def active_shot(scene):
+    """The shot that panels and operators mean, or None."""
+    held = scene.platelight
+    return held.shots[held.shot_index] if held.shot_index < len(held.shots) else None
+
+
+def register():
+    """Adds `scene.platelight`."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.platelight = PointerProperty(
+        name="Platelight", description="Shots to be relit", type=PlatelightScene
+    )
+
+
+def unregister():
+    """Takes `scene.platelight` away; what a .blend holds stays in it."""
+    del bpy.types.Scene.platelight
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
