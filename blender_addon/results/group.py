@@ -110,7 +110,7 @@ def _clear(group: NodeTree) -> None:
 
 
 def _reload_landed(group: NodeTree, delivery: Delivery) -> None:
-    """Reloads once the last frame is there, and where a scene stands on a frame that Blender saw missing before."""
+    """Reloads where a scene stands on a frame that Blender saw missing; others are looked for when they are shown."""
     shown = f"{delivery.folder}\n{delivery.delivered}"
     before = group.get(_SHOWN, "")
     if before == shown:
@@ -122,5 +122,5 @@ def _reload_landed(group: NodeTree, delivery: Delivery) -> None:
     known = type(delivery.delivered).parse(text)
     landed = {number for number in delivery.delivered if number not in known}
     seen = {delivery.file_number(scene.frame_current) for scene in bpy.data.scenes}
-    if landed & seen or not delivery.missing():
+    if landed & seen:
         images.reload(group)

@@ -33,19 +33,18 @@ def point_at(group: NodeTree, role: str, shot: str, delivery: Delivery) -> tuple
     node has the frames of the whole job from the start: which of them show is told by the flag, at no cost.
     """
     node = image_node(group, role) or _new_node(group, role)
-    path = _sequence_file(node.image, role, delivery)
-    if node.image is None:
-        node.image = bpy.data.images.load(str(path), check_existing=False)
-        node.image.name = f"Platelight {shot}" + (" aux" if role == AUX else "")
-        node.image.filepath = _as_blender_saves(path)
-    elif _absolute(node.image) != path:
-        node.image.filepath = _as_blender_saves(path)
-        node.image.reload()
-    frames = delivery.frames
-    _set(node.image, source="SEQUENCE")
+    path, frames = _sequence_file(node.image, role, delivery), delivery.frames
+    image = node.image or _loaded(path, f"Platelight {shot}" + (" aux" if role == AUX else ""))
+    note = _set_space(image, delivery.colorspace)
     _set(node, frame_start=delivery.scene_frame_first, frame_duration=frames.last - frames.first + 1)
     _set(node, frame_offset=frames.first - 1, use_auto_refresh=True, use_cyclic=False)
-    return node, _set_space(node.image, delivery.colorspace)
+    if _absolute(image) != path:
+        image.filepath = _as_blender_saves(path)
+        image.reload()
+        _set_space(image, delivery.colorspace)  # from 5.0 on a reload takes the space that the file's header names
+    if node.image is None:
+        node.image = image  # last, when all is set: from here on Blender reads the file whenever something changes
+    return node, note
 
 
 def remove(group: NodeTree, role: str) -> None:
@@ -91,6 +90,12 @@ def layer_sockets(node: Node, role: str) -> Mapping[str, NodeSocket]:
 
 def _layers(role: str) -> tuple[str, ...]:
     return MAIN_LAYERS if role == MAIN else AUX_LAYERS
+
+
+def _loaded(path: Path, name: str) -> Image:
+    image = bpy.data.images.load(str(path), check_existing=False)
+    image.name, image.filepath, image.source = name, _as_blender_saves(path), "SEQUENCE"
+    return image
 
 
 def _new_node(group: NodeTree, role: str) -> Node:

@@ -35,22 +35,24 @@ def layers_of(number: int) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def deliver(folder: Path, number: int, name: str = "sh010", aux: bool = True, without: tuple[str, ...] = ()) -> None:
-    """Writes `NAME.####.exr`, and `NAME.aux.####.exr` where `aux`; `without` leaves layers out."""
+def deliver(
+    folder: Path, number: int, name: str = "sh010", aux: bool = True, without: tuple[str, ...] = (), tag: str = ""
+) -> None:
+    """Writes `NAME.####.exr`, and `NAME.aux.####.exr` where `aux`; `without` leaves layers out, `tag` names a space."""
     held = layers_of(number)
     alpha = held["alpha"]
     main = {
         **_colour("", held["composite"]), "A": np.ones_like(alpha), **_colour("background.", held["background"]),
         **_colour("relit.", held["relit"]), "relit.A": alpha, "alpha.A": alpha,
     }  # fmt: skip
-    _write(folder / f"{name}.{number:04d}.exr", main, without)
+    _write(folder / f"{name}.{number:04d}.exr", main, without, tag)
     rest = {
         **_colour("foreground.", held["foreground"]), "foreground.A": alpha, **_colour("gain.", held["gain"], "XYZ"),
         **_colour("fill.", held["fill"]), "shadow.V": held["shadow"], "confidence.V": held["confidence"],
         **_colour("normal.", held["normal"], "XYZ"), "depth.Z": held["depth"],
     }  # fmt: skip
     if aux:
-        _write(folder / f"{name}.aux.{number:04d}.exr", rest, without)
+        _write(folder / f"{name}.aux.{number:04d}.exr", rest, without, tag)
 
 
 def read_layers(folder: Path, name: str, number: int) -> dict[str, np.ndarray]:
@@ -114,9 +116,13 @@ def _colour(prefix: str, pixels: np.ndarray, names: str = "RGB") -> dict[str, np
     return {prefix + name: pixels[..., i] for i, name in enumerate(names)}
 
 
-def _write(path: Path, channels: dict[str, np.ndarray], without: tuple[str, ...]) -> None:
+def _write(path: Path, channels: dict[str, np.ndarray], without: tuple[str, ...], tag: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = {"compression": OpenEXR.ZIPS_COMPRESSION, "type": OpenEXR.scanlineimage}
+    header = {
+        "compression": OpenEXR.ZIPS_COMPRESSION,
+        "type": OpenEXR.scanlineimage,
+        **({"colorInteropID": tag} if tag else {}),
+    }
     kept = {k: np.ascontiguousarray(v) for k, v in channels.items() if k.rpartition(".")[0] not in without}
     with OpenEXR.File(header, kept) as file:
         file.write(str(path))

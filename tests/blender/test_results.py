@@ -168,6 +168,16 @@ def test_group_follows_the_working_space_of_the_file(scene: Any, tmp_path: Path)
     assert close(found, formula(delivered.layers_of(1001)), SINGLE)
 
 
+def test_space_of_the_delivery_outranks_the_header(scene: Any, tmp_path: Path) -> None:
+    delivered.set_up(scene)
+    for version, number in (("v001", 1001), ("v002", 1002)):
+        delivered.deliver(tmp_path / version, number, tag="lin_ap1_scene")
+        group = results.update_group("key", delivery(tmp_path / version, str(number)))
+        node = results.add_to_compositor(scene, group)
+        found = rendered(scene, node, "Composite", 1, tmp_path / "r")[..., :3]
+        assert np.array_equal(delivered.layers_of(number)["composite"].astype(np.float32), found)
+
+
 def test_space_that_this_blender_does_not_know_is_said(scene: Any, tmp_path: Path) -> None:
     delivered.deliver(tmp_path / "v001", 1001)
     group = results.update_group("key", delivery(tmp_path / "v001", "1001", colorspace="Studio Log 3"))
@@ -175,48 +185,6 @@ def test_space_that_this_blender_does_not_know_is_said(scene: Any, tmp_path: Pat
     delivered.set_up(scene)
     found = rendered(scene, results.add_to_compositor(scene, group), "Image", 1, tmp_path / "r")
     assert close(found[..., :3], delivered.layers_of(1001)["composite"].astype(np.float32), HALF * 1.01, HALF_LEAST)
-
-
-def test_frames_that_are_not_delivered_are_transparent_and_said(scene: Any, tmp_path: Path) -> None:
-    for number in (1001, 1002, 1004):
-        delivered.deliver(tmp_path / "v001", number)
-    group = results.update_group("key", delivery(tmp_path / "v001", "1001-1006", "1001-1002,1004"))
-    delivered.set_up(scene)
-    node = results.add_to_compositor(scene, group)
-    assert node.label == "sh010 v001 · frames 1003,1005-1006 not delivered"
-    assert node.use_custom_color
-    for frame, there in ((0, 0), (1, 1), (2, 1), (3, 0), (4, 1), (5, 0), (6, 0), (7, 0)):
-        assert (rendered(scene, node, "Delivered", frame, tmp_path / "r")[..., 0] == there).all()
-        for output in ("Image", "Composite", "Foreground", "Gain", "Alpha"):
-            pixels = rendered(scene, node, output, frame, tmp_path / "r")
-            assert pixels[..., :3].any() == bool(there), (frame, output)
-        assert rendered(scene, node, "Image", frame, tmp_path / "r")[..., 3].max() == there
-
-
-def test_frames_appear_as_they_land(scene: Any, tmp_path: Path) -> None:
-    folder = tmp_path / "v001"
-    delivered.deliver(folder, 1003)  # a farm begins where it likes
-    group = results.update_group("key", delivery(folder, "1001-1003", "1003"))
-    delivered.set_up(scene)
-    node = results.add_to_compositor(scene, group)
-    assert not rendered(scene, node, "Image", 1, tmp_path / "r").any()
-    for landed, there in ((1001, "1001,1003"), (1002, "1001-1003")):
-        delivered.deliver(folder, landed)
-        assert results.update_group("key", delivery(folder, "1001-1003", there)) == group
-        found = rendered(scene, node, "Image", landed - 1000, tmp_path / "r")
-        assert close(found, formula(delivered.layers_of(landed)), SINGLE)
-    assert node.label == "sh010 v001"
-    assert not node.use_custom_color
-
-
-def test_every_other_frame(scene: Any, tmp_path: Path) -> None:
-    for number in (1001, 1003, 1005):
-        delivered.deliver(tmp_path / "v001", number)
-    group = results.update_group("key", delivery(tmp_path / "v001", "1001-1005x2"))
-    delivered.set_up(scene)
-    node = results.add_to_compositor(scene, group)
-    flags = [rendered(scene, node, "Delivered", frame, tmp_path / "r")[0, 0, 0] for frame in range(7)]
-    assert flags == [0, 1, 0, 1, 0, 1, 0]
 
 
 def test_main_files_alone_give_what_they_have(scene: Any, tmp_path: Path) -> None:
@@ -231,23 +199,12 @@ def test_main_files_alone_give_what_they_have(scene: Any, tmp_path: Path) -> Non
     assert np.array_equal(delivered.layers_of(1001)["composite"].astype(np.float32), found[..., :3])
 
 
-def test_delivered_file_that_is_not_there_is_said(tmp_path: Path, scene: Any) -> None:
-    with pytest.raises(FrameError, match=r"sh010\.1001\.exr: this frame is delivered, but this machine does not see"):
-        results.update_group("key", delivery(tmp_path / "v001", "1001"))
-    assert not bpy.data.node_groups and not [i for i in bpy.data.images if i.source == "SEQUENCE"]
-
-
 def test_version_that_is_not_there_leaves_the_last_one(placed: Any, tmp_path: Path) -> None:
     scene, node = placed
     with pytest.raises(FrameError, match="does not see the file"):
         results.update_group("key", delivery(tmp_path / "v002", "1001-1002"))
     assert node.label == "sh010 v001"
     assert close(rendered(scene, node, "Image", 1, tmp_path / "r"), formula(delivered.layers_of(1001)), SINGLE)
-
-
-def test_negative_file_numbers_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FrameError, match="no sequence with negative file numbers, got -2"):
-        delivery(tmp_path, "-2-5")
 
 
 def test_what_relight_delivers_is_rebuilt(scene: Any, tmp_path: Path) -> None:
