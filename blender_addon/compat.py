@@ -65,6 +65,11 @@ def path_options():
     return {"PATH_SUPPORTS_BLEND_RELATIVE"} if VERSION >= (4, 5, 0) else set()
 
 
+def poll_option(function):
+    """A pointer's filter, for its property. 4.2 as a Python module crashes at exit where a property has one."""
+    return {"poll": function} if VERSION >= (4, 5, 0) else {}
+
+
 def strips_of(scene):
     """All strips of a scene's sequencer, those in meta strips too."""
     editor = scene.sequence_editor

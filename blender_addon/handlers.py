@@ -7,6 +7,7 @@ from bpy.app.handlers import persistent
 
 from . import pump
 from .desk import desk
+from .gather.raster import cancel_all
 
 
 @persistent
@@ -31,7 +32,8 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """Listens no longer."""
+    """Listens no longer, and ends the drawings that are under way."""
+    cancel_all()
     pump.ticked.remove(desk.turn)
     bpy.app.handlers.depsgraph_update_post.remove(scene_changed)
     bpy.app.handlers.load_post.remove(file_loaded)

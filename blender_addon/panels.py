@@ -96,7 +96,7 @@ def _draw_server(layout):
 
 
 def _draw_badge(layout, shot, badge: Badge):
-    row = layout.row(align=True)
+    row = layout.split(factor=0.56, align=True)
     row.label(text=f"{badge.name.capitalize()} {badge.text}".strip(), icon=MARKS[badge.state])
     kind, sources = KIND_OF.get(badge.name, ("", {}))
     if not kind:

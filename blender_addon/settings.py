@@ -174,7 +174,10 @@ class PlatelightShot(bpy.types.PropertyGroup):
         name="Clip", description="Clip with the solve, where the plate itself is no clip", type=bpy.types.MovieClip
     )
     camera_object: PointerProperty(
-        name="Camera", description="The camera that films the plate", type=bpy.types.Object, poll=_is_camera
+        name="Camera",
+        description="The camera that films the plate",
+        type=bpy.types.Object,
+        **compat.poll_option(_is_camera),
     )
     camera_path: StringProperty(
         name="File", description="Camera file, .chan or .json", subtype="FILE_PATH", options=PATH

@@ -75,8 +75,11 @@ def _solve_optics(clip: Any, own: Source, findings: Findings) -> SolveOptics:
         # Blender solves on the data window alone; the recipe's camera is that of the display window.
         inner = own.header
         x, y = x + inner.data_x, y + height - inner.data_y - inner.data_height_px
-        findings.note(f"The plate's data window differs from its display window; the solve of {clip.name} was moved.")
-    return SolveOptics(camera.focal_length_pixels, (x, y), camera.pixel_aspect, width, height)
+        if camera.distortion_model == "NUKE":
+            findings.note(f"The lens of {clip.name} is told for its data window, and Nuke's model depends on the size.")
+        corner = (inner.data_x, inner.data_y, inner.data_width_px, inner.data_height_px)
+        return SolveOptics(camera.focal_length_pixels, (x, y), camera.pixel_aspect, width, height, corner)
+    return SolveOptics(camera.focal_length_pixels, (x, y), camera.pixel_aspect, width, height, (0, 0, width, height))
 
 
 def _sensor(clip: Any, optics: SolveOptics) -> tuple[float, float]:
@@ -119,7 +122,8 @@ def _marks(track: Any, optics: SolveOptics, to_file: int, frames: FrameRange) ->
     numbers += to_file
     kept = ~muted & np.isin(numbers, frames.frames)
     x, y = places.astype(np.float64).reshape(-1, 2)[kept].T
-    across, down = x * optics.width_px, (1 - y) * optics.height_px
+    left, top, width, height = optics.clip_px
+    across, down = left + x * width, top + (1 - y) * height
     return dict(zip(numbers[kept].tolist(), zip(across.tolist(), down.tolist(), strict=True), strict=True))
 
 
@@ -127,6 +131,8 @@ def object_camera(
     context: Any, scene: Any, camera: Any, plate: Source, frames: FrameRange, findings: Findings
 ) -> CameraSource:
     """A camera object, evaluated on every frame. Raises Stopped."""
+    if camera.type != "CAMERA":
+        raise findings.stop(f"The object {camera.name} is no camera: choose a camera.", "camera_object")
     if camera.data.type != "PERSP":
         raise findings.stop(
             f"The camera {camera.name} is not a perspective one: choose a camera with a focal length.", "camera_object"

@@ -26,6 +26,7 @@ import bpy
 
 from .. import compat
 from ..core import FrameRange, SequencePath
+from .content import content_digest
 from .mapping import FrameMapping
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -63,17 +64,16 @@ class RasterOrder:
 
 
 def content_key(datablock: Any, size: tuple[int, int]) -> str:
-    """Names what a datablock looks like: equal keys draw equally, within one session of Blender.
+    """Names what a datablock looks like: equal keys draw equally.
 
-    It is a hash of the library that the child would get, because a mask's shape keys are closed to Python. After a
-    restart a mask may get another key and is drawn once more.
+    It is a hash of the library that the child would get, because a mask's shape keys are closed to Python. Anything
+    else that Blender writes into it may give another key, and the mask is drawn once more than needed.
     """
     with tempfile.TemporaryDirectory(prefix="platelight-") as folder:
         path = Path(folder) / "key.blend"
         write_library(datablock, path)
-        digest = hashlib.sha256(path.read_bytes())
-    digest.update(repr((size, bpy.app.version)).encode())
-    return digest.hexdigest()[:KEY_LENGTH]
+        held = content_digest(path.read_bytes())
+    return hashlib.sha256(held + repr((size, bpy.app.version)).encode()).hexdigest()[:KEY_LENGTH]
 
 
 def write_library(datablock: Any, path: Path) -> None:

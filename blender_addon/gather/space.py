@@ -122,13 +122,17 @@ def object_camera_frame(frame: int, matrix: Rows, optics: Optics, picture: Pictu
 
 @dataclass(frozen=True)
 class SolveOptics:
-    """A clip's camera: pixels of the clip, the principal point from the bottom-left corner, y up."""
+    """A clip's camera: pixels of the picture, the principal point from the bottom-left corner, y up.
+
+    `clip_px` is what Blender calls the clip's picture, its data window: left, top, width, height in the display window.
+    """
 
     focal_px: float
     principal_px: tuple[float, float]
     pixel_aspect: float
     width_px: int
     height_px: int
+    clip_px: tuple[int, int, int, int]
 
 
 def solve_camera_frame(frame: int, matrix: Rows, optics: SolveOptics, unit_m: float = 1.0) -> CameraFrame:

@@ -75,6 +75,9 @@ def run(version: Version, quick: bool) -> str:
     left = [f"--ignore=tests/blender/{name}" for name in SLOW] if quick else []
     command = [str(python), "-W", "error::DeprecationWarning", "-m", "pytest", "-q", "tests/blender", *left]
     clean = {key: value for key, value in os.environ.items() if key not in {"OCIO", "PYTHONPATH"}}
+    # The server and the command line are this Python's: Blender's has neither.
+    clean.setdefault("PLATELIGHT_PYTHON", sys.executable)
+    clean.setdefault("PLATELIGHT_CLI", str(Path(sys.executable).with_name("platelight")))
     code = subprocess.run(command, cwd=ROOT, env=clean, check=False).returncode
     return "passed" if code == 0 else f"failed: pytest ended with {code}"
 

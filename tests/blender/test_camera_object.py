@@ -114,6 +114,8 @@ def test_other_cameras_say_what_to_do(scene: Any, shot: Any, tmp_path: Path) -> 
     camera.data.type, camera.scale.x = "PERSP", -1
     bpy.context.view_layer.update()
     assert "rotation mirrors" in gather(scene, shot).problems[0].text
+    shot.camera_object = bpy.data.objects["Cube"]
+    assert "The object Cube is no camera: choose a camera." in gather(scene, shot).problems[0].text
     shot.camera_object = None
     assert gather(scene, shot).problems[0].fix == "camera_object"
     shot.camera_kind, shot.camera_path = "FILE", str(tmp_path / "cam.fbx")

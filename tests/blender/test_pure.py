@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from math import pi, sqrt
 from pathlib import Path
 
 import pytest
 from platelight_addon.core import FrameRange, SequencePath
+from platelight_addon.gather.content import HEAD, content_digest
 from platelight_addon.gather.files import absolute, numbered, on_disk, pattern_or_still
 from platelight_addon.gather.findings import Findings, Stopped
 from platelight_addon.gather.light_units import Lamp, light_pose, power, to_light
@@ -234,6 +236,20 @@ def test_light_scaled_and_mirrored_keeps_its_axis() -> None:
     assert [row[2] for row in rigid[:3]] == [0.0, 1.0, 0.0]
     assert power(Lamp("AREA", ((2, 0, 0, 0), (0, 3, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)), 1.0, (1, 1, 1), False)) == 6.0
     assert sqrt(sum(rigid[i][0] ** 2 for i in range(3))) == pytest.approx(1)
+
+
+def blend(address: int, frame: int, comment: bytes = b"") -> bytes:
+    """A .blend of 4.5 with one block: a word that points beside itself, and a frame number."""
+    held = struct.pack("<Qii", address + 304, 4, frame)
+    blocks = (b"GLOB", comment), (b"MS\0\0", held), (b"ENDB", b"")
+    return b"BLENDER-v405" + b"".join(HEAD.pack(code, len(data), address, 1, 1) + data for code, data in blocks)
+
+
+def test_content_is_the_same_wherever_it_stood_in_memory() -> None:
+    first = content_digest(blend(0x5640E34573E8, 3))
+    assert content_digest(blend(0x7F40E3915E68, 3, b"elsewhere")) == first
+    assert content_digest(blend(0x5640E34573E8, 5)) != first
+    assert content_digest(b"BLENDER17-01v0500" + b"a") != content_digest(b"BLENDER17-01v0500" + b"b")
 
 
 def test_memory_makes_anew_only_what_was_forgotten() -> None:

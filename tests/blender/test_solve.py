@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
@@ -60,6 +61,22 @@ def test_points_fall_on_their_marks(scene: Any, shot: Any, tmp_path: Path, name:
 def test_points_fall_on_their_marks_where_pixels_are_not_square(scene: Any, shot: Any, tmp_path: Path) -> None:
     camera = solved(scene, shot, tmp_path, model="BROWN", k=(0.05, 0, 0, 0, 0.002, 0.001), pixel_aspect=2.0)
     assert camera.frames[0].focal_px_y == 2 * camera.frames[0].focal_px_x
+    assert worst_px(camera) < REPROJECTION_PX
+
+
+def test_points_fall_on_their_marks_where_the_plate_has_overscan(scene: Any, shot: Any, tmp_path: Path) -> None:
+    """Blender solves on the data window; the recipe's camera and marks are those of the display window."""
+    windows = {
+        "dataWindow": (np.array((-20, -10), np.int32), np.array((299, 169), np.int32)),
+        "displayWindow": (np.array((0, 0), np.int32), np.array((279, 149), np.int32)),
+    }
+    first = make_plate(tmp_path, header=windows)
+    shot.plate_clip = make_clip(first, model="POLYNOMIAL", k=(-0.1, 0.02), principal=(3.0, 2.0))
+    shot.output_directory, shot.camera_kind, shot.camera_points = str(tmp_path), "SOLVE", "TRACKS"
+    camera = gather(scene, shot).recipe.camera
+    frame = camera.frames[0]
+    assert (frame.width_px, frame.height_px) == (280, 150)
+    assert (frame.principal_x, frame.principal_y) == pytest.approx((160 + 3 - 20, 90 - 2 - 10))
     assert worst_px(camera) < REPROJECTION_PX
 
 

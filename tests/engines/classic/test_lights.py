@@ -22,7 +22,7 @@ def lamp(kind: str, transform: Matrix4 = DOWN, power: float = 10.0) -> LightFram
 
 @pytest.mark.parametrize(
     ("kind", "irradiance"),
-    [("sun", 10.0), ("point", 10 / (4 * np.pi * 4)), ("area", 10 / (4 * 4))],
+    [("sun", 10.0), ("point", 10 / (4 * np.pi * 4)), ("area", 10 / (np.pi * 4))],
 )
 def test_a_light_above_has_blenders_irradiance(kind: str, irradiance: float) -> None:
     actual = light.from_lights([lamp(kind)], ORIGIN)
@@ -69,3 +69,11 @@ def test_a_plain_picture_lights_a_little_from_above() -> None:
     harmonics = light.from_pictures([(np.full((90, 160, 3), 0.2, np.float32), None)]).harmonics
     poles = sphere.irradiance(harmonics, np.array([[0, 1, 0], [0, -1, 0]], np.float32))[:, 0]
     assert 1.2 < poles[0] / poles[1] < 2.5
+
+
+def test_a_spot_lights_inside_its_cone_only() -> None:
+    spot = LightFrame("spot", DOWN, (1.0, 1.0, 1.0), 10.0, 0.1, 0.5, 0.2, 0.2, cone_deg=40.0, cone_blend=0.0)
+    inside = light.from_lights([spot], np.zeros(3)).powers[0]
+    outside = light.from_lights([spot], np.array([2.0, 0.0, 0.0])).powers[0]
+    np.testing.assert_allclose(inside, 10 / (4 * np.pi * 4), rtol=1e-5)
+    np.testing.assert_array_equal(outside, 0)

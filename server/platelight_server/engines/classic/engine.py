@@ -72,7 +72,7 @@ class ClassicEngine(Engine):
         uses_lights=True,
         uses_camera=True,
         options=_OPTIONS,
-        version=1,
+        version=2,
         memory_bytes_per_pixel=120,
     )
     prepares_again: ClassVar[bool] = True

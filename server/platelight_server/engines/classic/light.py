@@ -67,25 +67,23 @@ def from_pictures(pictures: Iterable[tuple[Array, CameraFrame | None]]) -> Surro
 
 
 def from_lights(lights: Sequence[LightFrame], subject: Array) -> Surroundings:
-    """Surroundings from suns, points and areas at `subject` (3,), world metres.
+    """Surroundings from suns, points, spots and areas at `subject` (3,), world metres.
 
-    Irradiance face on, as Blender 4.2 to 5 defines power: a sun E = power; a point E = power / (4 pi d^2); an area has
-    radiance power / (4 A), so E = power cos / (4 d^2), and lights only what is in front of it.
+    The irradiance face on is `LightFrame.irradiance_facing`, measured in Cycles. Nearer than its own size a light grows
+    no brighter.
     """
     directions, powers = np.zeros((len(lights), 3), np.float32), np.zeros((len(lights), 3), np.float32)
     for i, light in enumerate(lights):
         matrix = np.array(light.transform, np.float64)
-        axis = -matrix[:3, 2] / max(float(np.linalg.norm(matrix[:3, 2])), 1e-12)
-        if light.kind == "sun":
-            towards, face_on = -axis, light.power
+        back = matrix[:3, 2] / max(float(np.linalg.norm(matrix[:3, 2])), 1e-12)
+        offset = matrix[:3, 3] - subject
+        if light.kind == "sun" or not offset.any():
+            towards = back
         else:
-            offset = matrix[:3, 3] - subject
-            distance = max(float(np.linalg.norm(offset)), _size(light), 1e-2)
-            towards = offset / max(float(np.linalg.norm(offset)), 1e-6)
-            cosine = max(float(-(axis @ towards)), 0.0)
-            spread = cosine / 4 if light.kind == "area" else 1 / (4 * np.pi)
-            face_on = light.power * spread / distance**2
-        directions[i], powers[i] = towards, np.array(light.color) * face_on
+            towards = offset / float(np.linalg.norm(offset))
+        distance = max(float(np.linalg.norm(offset)), _size(light), 1e-2)
+        x, y, z = (float(value) for value in matrix[:3, 3] - towards * distance)
+        directions[i], powers[i] = towards, light.irradiance_facing((x, y, z))
     harmonics = np.zeros((9, 3), np.float32)
     for direction, power in zip(directions, powers, strict=True):
         harmonics += sphere.project_direction(direction, power)
