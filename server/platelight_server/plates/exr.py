@@ -37,6 +37,27 @@ def read_info(path: Path) -> PictureInfo:
         return _info(path, [dict(part.header) for part in _open(path, name, header_only=True).parts])
 
 
+def read_headers(path: Path) -> list[dict[str, Any]]:
+    """The header of every part, in file order. Raises `FrameError`."""
+    with _decoding(path) as name:
+        return [dict(part.header) for part in _open(path, name, header_only=True).parts]
+
+
+def read_planes(path: Path, wanted: Sequence[tuple[int, str]]) -> list[np.ndarray]:
+    """Channels by the number of their part and their name in it, bit for bit. Raises `FrameError`.
+
+    -> each (H, W) float16, float32 or uint32 over the box around all parts; as stored, may be NaN or Inf
+    """
+    with _decoding(path) as name:
+        headers = [dict(part.header) for part in _open(path, name, header_only=True).parts]
+        info, file = _info(path, headers), _all_parts(path, name, len(headers))
+        boxes = [_box(header["dataWindow"]) for header in headers]
+        return [
+            _pixels(path, channel, file.parts[part].channels[channel], boxes[part], info.data)
+            for part, channel in wanted
+        ]
+
+
 def read(path: Path, names: Sequence[str]) -> Picture:
     """The channels `names`, in that order. Raises `FrameError` where the file is damaged or lacks one of them.
 
@@ -47,19 +68,14 @@ def read(path: Path, names: Sequence[str]) -> Picture:
 
 
 def _read(path: Path, opened: Path, names: Sequence[str]) -> Picture:
-    headers = _open(path, opened, header_only=True)
-    info = _info(path, [dict(part.header) for part in headers.parts])
+    headers = [dict(part.header) for part in _open(path, opened, header_only=True).parts]
+    info = _info(path, headers)
     missing = [name for name in names if name not in info.channels]
     if missing:
         raise FrameError(f"{path}: expected channel {', '.join(missing)}, it has {', '.join(info.channels)}")
-    file = _open(path, opened, header_only=False)
-    if len(file.parts) != len(headers.parts):
-        lost = len(headers.parts) - len(file.parts)
-        raise FrameError(
-            f"{path}: {lost} of {len(headers.parts)} parts cannot be decoded; the file is truncated or corrupt"
-        )
+    file = _all_parts(path, opened, len(headers))
     found: dict[str, np.ndarray] = {}
-    part_names = _part_names([part.header for part in headers.parts])
+    part_names = _part_names(headers)
     for index, part in enumerate(file.parts):
         for name, channel in part.channels.items():
             full = _full_name(part_names[index], name)
@@ -68,6 +84,17 @@ def _read(path: Path, opened: Path, names: Sequence[str]) -> Picture:
     planes = [found[name] for name in names]
     kind = np.float16 if all(p.dtype == np.float16 for p in planes) else np.float32
     return Picture(info, np.stack([p.astype(kind, copy=False) for p in planes]))
+
+
+def _all_parts(path: Path, opened: Path, expected: int) -> Any:
+    """The file with its pixels; the library drops parts that it cannot decode, which is no complete answer."""
+    file = _open(path, opened, header_only=False)
+    if len(file.parts) != expected:
+        raise FrameError(
+            f"{path}: {expected - len(file.parts)} of {expected} parts cannot be decoded;"
+            " the file is truncated or corrupt"
+        )
+    return file
 
 
 @contextmanager
@@ -82,7 +109,7 @@ def _decoding(path: Path) -> Iterator[Path]:
         raise FrameError(f"{path}: no such file") from None
     except OSError as error:
         raise FrameError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (RuntimeError, ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+    except (RuntimeError, ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise FrameError(f"{path}: expected an OpenEXR file, {_first_line(error)}") from None
 
 

@@ -18,7 +18,7 @@ from platelight.frames import FrameRange, SequencePath
 from platelight.recipe import Recipe
 
 from ..color.spaces import Space, is_linear, named
-from . import fence, picture_io
+from . import cryptomatte, fence, picture_io
 from .channels import alpha_channel, matte_channels, picture_channels
 from .facts import FactIndex, Facts
 from .inputs import Inputs, Source, space_of
@@ -130,10 +130,13 @@ def _lost_frames(role: Role, lost: Sequence[int], on_disk: Mapping[int, Path], d
     )
 
 
-def channels_for(role: str, info: PictureInfo, recipe: Recipe) -> tuple[str, ...]:
-    """The channels that a role reads from its files. Raises `FrameError`."""
+def channels_for(role: str, info: PictureInfo, recipe: Recipe, others: Iterable[Path] = ()) -> tuple[str, ...]:
+    """The channels that a role reads from its files, `others` beside the first one. Raises `FrameError`."""
     if role == "plate":
         return picture_channels(info, recipe.plate.channels)
+    if role == "matte" and recipe.matte is not None and recipe.matte.cryptomatte:
+        asked = recipe.matte
+        return (cryptomatte.channel_for(info, asked.cryptomatte, asked.cryptomatte_layer, others),)
     if role == "matte":
         return matte_channels(info, recipe.matte.channel if recipe.matte else "auto")
     if role == "normal":

@@ -11,7 +11,7 @@ import OpenImageIO as Oiio
 
 from platelight.errors import FrameError
 
-from . import exr, fence
+from . import cryptomatte, exr, fence
 from .picture import Box, Picture, PictureInfo
 
 # OpenImageIO must not try other readers on a damaged file, nor start threads beside our own frame threads.
@@ -34,11 +34,14 @@ def read_info(path: Path) -> PictureInfo:
 def read(path: Path, names: Sequence[str]) -> Picture:
     """The channels `names`, in that order; integer files are scaled to 0..1. Raises `FrameError`.
 
+    The one name may be a pseudo channel of `cryptomatte`, which gives the coverage that it stands for.
+
     -> (C, H, W) float16 or float32, in the file's colour space
     """
     _require_file(path)
     if path.suffix.lower() in EXR_SUFFIXES:
-        return exr.read(path, names)
+        asked = cryptomatte.asked_for(names)
+        return exr.read(path, names) if asked is None else cryptomatte.read(path, asked)
     with _opened(path) as source:
         info = _oiio_info(path, source.spec())
         missing = [name for name in names if name not in info.channels]

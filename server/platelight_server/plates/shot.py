@@ -83,11 +83,11 @@ def _source(
     facts: dict[tuple[str, Path], Facts],
 ) -> Source:
     """One opened source: every file that serves a needed frame is decoded once, damaged ones fall to the policy."""
-    channels = opening.channels_for(role.name, info, recipe)
+    on_disk = {} if role.sequence.is_still else scan(role.sequence)
+    channels = opening.channels_for(role.name, info, recipe, on_disk.values())
     alpha_too = role.name == "plate" and recipe.matte is not None and recipe.matte.from_plate_alpha
     looked = channels + opening.alpha_of_plate(info, channels) if alpha_too else channels
     space = space_of(info, _asked_space(role.name, recipe), f"{role.name}.colorspace") if _is_color(role.name) else None
-    on_disk = {} if role.sequence.is_still else scan(role.sequence)
     files = [on_disk[f + role.offset] for f in needed if f + role.offset in on_disk]
     seen, damaged = opening.look_at(files or [info.path], looked, index, workers)
     served = opening.table(role, needed, damaged, recipe.plate.missing)
@@ -212,9 +212,8 @@ def _coverage(inputs: Inputs, needed: Sequence[int], facts: Mapping[tuple[str, P
     elif empty:
         found.warnings.append(f"matte: {len(empty)} frames are empty, the first is {empty[0]}")
     if looked and all(value >= 1 for value in least.values()):
-        found.warnings.append(
-            f"matte: channel {matte.channels[0]} is 1 in all frames; is it the right one (matte.channel)?"
-        )
+        key = "matte.cryptomatte" if inputs.recipe.matte and inputs.recipe.matte.cryptomatte else "matte.channel"
+        found.warnings.append(f"matte: channel {matte.channels[0]} is 1 in all frames; is it the right one ({key})?")
 
 
 def _lights(recipe: Recipe, needed: Sequence[int], found: Found) -> None:

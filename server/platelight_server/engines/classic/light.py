@@ -77,11 +77,9 @@ def from_lights(lights: Sequence[LightFrame], subject: Array) -> Surroundings:
         matrix = np.array(light.transform, np.float64)
         back = matrix[:3, 2] / max(float(np.linalg.norm(matrix[:3, 2])), 1e-12)
         offset = matrix[:3, 3] - subject
-        if light.kind == "sun" or not offset.any():
-            towards = back
-        else:
-            towards = offset / float(np.linalg.norm(offset))
-        distance = max(float(np.linalg.norm(offset)), _size(light), 1e-2)
+        length = float(np.linalg.norm(offset))
+        towards = back if light.kind == "sun" or length == 0 else offset / length
+        distance = max(length, _size(light), 1e-2)
         x, y, z = (float(value) for value in matrix[:3, 3] - towards * distance)
         directions[i], powers[i] = towards, light.irradiance_facing((x, y, z))
     harmonics = np.zeros((9, 3), np.float32)
