@@ -138,9 +138,11 @@ def test_damaged_messages_are_refused_or_read(sample: m.Message, place: int, val
     for kinds in (m.REQUESTS, m.ANSWERS):
         for one in (bytes(data), bytes(data[: max(1, len(data) - cut)])):
             try:
-                decode_frames([one], kinds)
-            except ProtocolError:
+                message, payload = decode_frames([one], kinds)
+            except ProtocolError as error:
+                assert error.code in m.CODES
                 continue
+            assert type(message) in kinds.values() and payload is None
 
 
 @settings(max_examples=200, deadline=None)
