@@ -24,10 +24,11 @@ from platelight.errors import FrameError, ResourceError
 from .check import Checked
 from .engines.interface import Answer, Cancelled, Engine, FrameInputs, Notes
 from .engines.registry import create
+from .events import Event
 from .fingerprint import frame_hashes, header_recipe, is_current
 from .finishing import Finisher
 from .model_view import ModelView
-from .outcome import Event, Outcome, Progress
+from .outcome import Outcome, Progress
 from .plan import Window, wanted_windows
 from .plates import delivery, frames_out
 from .reading import ReadAhead

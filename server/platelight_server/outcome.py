@@ -1,4 +1,4 @@
-"""What a job says while it runs and when it ends: events, the outcome, and the count that both come from."""
+"""What a job says when it ends, and the count that its events and its outcome come from."""
 
 from __future__ import annotations
 
@@ -10,25 +10,8 @@ from dataclasses import dataclass, field
 from platelight.errors import FrameError, PartialError, PlatelightError
 
 from .engines.interface import Cancelled, Notes
+from .events import Event
 from .stages import Stages
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened: `kind` is "prepared", "current", "step", "done" or "failed"; `done` of `total` frames are behind.
-
-    A "step" is one of the engine's: `step` of `steps` of `stage` are done, in the window whose first frame is `frame`
-    (`None` while the engine looks at the whole shot).
-    """
-
-    kind: str
-    frame: int | None
-    done: int
-    total: int
-    message: str = ""
-    stage: str = ""
-    step: int = 0
-    steps: int = 0
 
 
 @dataclass

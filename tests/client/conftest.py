@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import platelight
-from tests.client.serving import Server, running
+from tests.client.fixtures import own_home, serving
+from tests.client.serving import Server
 
-
-@pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Tests neither see nor touch the keys and servers of who runs them."""
-    home = tmp_path / "own"
-    monkeypatch.setenv("PLATELIGHT_HOME", str(home))
-    for name in ("PLATELIGHT_SERVER", "PLATELIGHT_ROOTS"):
-        monkeypatch.delenv(name, raising=False)
-    return home
-
-
-@pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for the tests of a module."""
-    with running(tmp_path_factory.mktemp("server")) as server:
-        yield server
+__all__ = ["own_home", "serving"]
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def made(preview: Preview) -> str:
 
 
 def rgb(preview: Preview) -> np.ndarray:
+    """(3, h, w) float32, scene-linear: the composite of a preview."""
     return np.stack([preview.channels[name] for name in "RGB"]).astype(np.float32)
 
 

@@ -10,28 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
-if TYPE_CHECKING:
-    from platelight_server.outcome import Event
+from platelight_server.events import Event
 
-
-@dataclass(frozen=True)
-class JobEvent:
-    """An event of a job on a server, with the fields of one that runs here (which needs torch to be imported)."""
-
-    kind: str
-    frame: int | None
-    done: int
-    total: int
-    message: str = ""
-    stage: str = ""
-    step: int = 0
-    steps: int = 0
-
-
-Report = Callable[["Event | JobEvent"], None]
+Report = Callable[[Event], None]
 # Rich forgets what is older than its half minute, and then has no estimate for frames that take longer.
 ESTIMATE_OVER_S = 3600.0
 
@@ -68,7 +52,7 @@ def _has_rich() -> bool:
     return True
 
 
-def _json_lines(event: Event | JobEvent) -> None:
+def _json_lines(event: Event) -> None:
     fields = asdict(event)
     if event.kind != "step":
         for name in ("stage", "step", "steps"):
@@ -79,7 +63,7 @@ def _json_lines(event: Event | JobEvent) -> None:
 def _lines() -> Report:
     started = time.monotonic()
 
-    def report(event: Event | JobEvent) -> None:
+    def report(event: Event) -> None:
         nonlocal started
         if event.kind == "prepared":
             started = time.monotonic()
@@ -110,7 +94,7 @@ def _live(total: int) -> Iterator[Report]:
         task = bar.add_task("reading the shot", total=total, rate="")
         started = time.monotonic()
 
-        def report(event: Event | JobEvent) -> None:
+        def report(event: Event) -> None:
             nonlocal started
             if event.kind == "current":
                 return

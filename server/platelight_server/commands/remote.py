@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from platelight import errors
 from platelight.errors import InputError, NotFoundError, PlatelightError, RefusedError, ServerError
+from platelight_server import events
 
 from .interrupts import EXIT_OF_SIGNAL, Stop
-from .progress import JobEvent, Report, reporter
+from .progress import Report, reporter
 
 if TYPE_CHECKING:
     from platelight.client import Client, Job
@@ -140,7 +141,7 @@ def _cancel(job: Job, queue: SimpleQueue[object]) -> None:
 
 def _report(event: Event, report: Report) -> None:
     if event.kind != "state":
-        report(JobEvent(event.kind, event.frame, event.done, event.total, event.text))
+        report(events.Event(event.kind, event.frame, event.done, event.total, event.text))
 
 
 class _Steps:
@@ -154,7 +155,9 @@ class _Steps:
         """Looks at a status."""
         if status.stage and (status.stage, status.step) != self._last and status.state == "running":
             self._last = (status.stage, status.step)
-            self._report(JobEvent("step", None, status.done, status.total, "", status.stage, status.step, status.steps))
+            self._report(
+                events.Event("step", None, status.done, status.total, "", status.stage, status.step, status.steps)
+            )
 
 
 def proof_of(server: Client, job: Job, result: JobResult) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def _pictures(inputs: Inputs, stamps: Stamps, frame: int) -> Iterable[_Picture]:
     filmed = replace(inputs, background=None, normal=None, _stills={})
 
     def plate_and_matte() -> tuple[np.ndarray, ...]:
+        """(3, H, W) plate and (1, H, W) matte over the work window, as `FullFrame` holds them."""
         full = filmed.read(frame)
         return full.plate, full.matte
 
