@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import platelight
 from platelight.connection import FILE_NAME, read_connection
-from tests.cli.running import command, environment
+from tests.cli.running import environment
 
 
 class Server:
@@ -27,8 +28,8 @@ class Server:
     def start(self, *arguments: str) -> Server:
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                command(["serve", "--home", str(self.home), "--engine-module", "tests.shots.engines",
-                         *self.arguments, *arguments]),
+                [sys.executable, "-m", "platelight_server.cli", "serve", "--home", str(self.home), "--engine-module",
+                 "tests.shots.engines", *self.arguments, *arguments],
                 env=environment(), stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         assert self.process.stdout is not None

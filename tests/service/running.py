@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,38 +15,22 @@ from platelight import messages as m
 from platelight.connection import Connection, read_connection
 from platelight.recipe import Recipe
 from platelight.wire import FRAME_MOST, Bytes, decode_frames, encode_frames, new_id
+from tests.client import serving as serving_process
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 60.0
 
 
-class Server:
-    """`platelight serve` with a home of its own. `arguments` are more of its flags."""
+class Server(serving_process.Server):
+    """The same, started at once, with a look at its log and its workers."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
-        self.home, self.arguments = home, arguments
-        self.process: subprocess.Popen[str] | None = None
+        super().__init__(home.parent, *arguments, name=home.name)
         self.start()
 
-    def start(self) -> None:
-        """Starts it and waits until it says that it serves."""
-        command = [
-            sys.executable, "-m", "platelight_server.cli", "serve", "--home", str(self.home), "--engine-module",
-            "tests.shots.engines", *self.arguments,
-        ]  # fmt: skip
-        log = (self.home.parent / f"{self.home.name}.serve.log").open("ab")
-        with log:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("serving on "), (line, self.log())
-
-    def log(self) -> str:
+    def said(self) -> str:
         """What it has logged."""
-        return (self.home.parent / f"{self.home.name}.serve.log").read_text("utf-8", "replace")
+        return self.log.read_text("utf-8", "replace")
 
     @property
     def pid(self) -> int:
@@ -59,29 +39,12 @@ class Server:
 
     @property
     def connection(self) -> Connection:
-        return read_connection(self.home / "connection.json")
+        return read_connection(self.file)
 
     def workers(self, role: str = "") -> list[psutil.Process]:
         """Its worker processes; with a role those whose place it is."""
         children = sorted(psutil.Process(self.pid).children(), key=lambda one: one.create_time())
         return children if not role else [one for one in children if role in _name(one)]
-
-    def kill(self) -> None:
-        """kill -9 of the front."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-    def stop(self) -> int:
-        """Ends it in good order; its exit code."""
-        assert self.process is not None and self.process.stdout is not None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        self.process.stdout.close()
-        return code
 
 
 def _name(process: psutil.Process) -> str:
