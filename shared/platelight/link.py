@@ -40,7 +40,7 @@ from .errors import (
 from .messages import ANSWERS, Bye, Message, Ping, Pong, Refused, Stop, Welcome, Working
 from .refusals import error_of
 from .requests import MORE, Notice, Request
-from .wire import Bytes, decode_frames, encode_frames, new_id
+from .wire import Bytes, Payload, decode_frames, encode_frames, new_id
 
 BACK_OFF_S, BACK_OFF_MOST_S = 0.1, 5.0
 ATTEMPT_S = 2.0  # how long a connect may take before the connection file is read again
@@ -282,7 +282,7 @@ class Link:
             self._hello = said.id
             self._heard = time.monotonic()
 
-    def _push(self, message: Message, payload: Bytes | None = None) -> bool:
+    def _push(self, message: Message, payload: Payload | None = None) -> bool:
         """Whether the message was taken. A full socket, or one without a connection, takes nothing."""
         assert self._socket is not None
         try:

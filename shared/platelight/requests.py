@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .messages import Message
-from .wire import Bytes
+from .wire import Bytes, Payload
 
 MORE = object()  # what a request's `take` returns while its answer has not ended
 
@@ -25,7 +25,7 @@ class Request:
     """
 
     message: Message
-    payload: Bytes | None = None
+    payload: Payload | None = None
     take: Take = lambda message, payload: message
     again: Callable[[], Message] | None = None
     patience_s: float = 60.0

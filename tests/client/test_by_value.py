@@ -11,12 +11,13 @@ import pytest
 import platelight
 import platelight.messages
 import platelight.places
+from platelight.content import hash_of
 from platelight.errors import AccessError, InputError, OutputError
 from platelight.jobs import safe_name
 from platelight.recipe import Recipe
 from platelight.shipping import by_path, by_value
 from platelight.targets import seen_roots, target_of
-from platelight.uploads import hash_of, upload_bytes
+from platelight.uploads import upload_bytes
 from tests.client.serving import Server, running
 from tests.job.rendering import frames_in
 from tests.shots.small import Shot, make_shot

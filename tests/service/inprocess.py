@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from platelight import messages as m
-from platelight.wire import Bytes, decode_frames, encode_frames
+from platelight.wire import Bytes, Payload, decode_frames, encode_frames
 from platelight_server.service.background import Mailbox
 from platelight_server.service.crew import Crew, Worker
 from platelight_server.service.foreman import Foreman
@@ -113,7 +113,7 @@ class Desk:
         self.reception.receive(ident, frames)
         self.turn()
 
-    def ask(self, ident: bytes, message: m.Message, payload: Bytes | None = None) -> list[m.Message]:
+    def ask(self, ident: bytes, message: m.Message, payload: Payload | None = None) -> list[m.Message]:
         """A client sends a message; what comes with its id."""
         before = len(self.said[ident])
         self.say(ident, encode_frames(message, payload))

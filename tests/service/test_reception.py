@@ -10,7 +10,7 @@ import blake3
 import pytest
 
 from platelight import messages as m
-from platelight.wire import CHUNK
+from platelight.wire import CHUNK, TOGETHER, encode_frames
 from platelight_server.service.link import Ended, Looked, Report
 from platelight_server.service.reception import FORGET_S, OUTSTANDING_MOST, SESSIONS_MOST, SILENT_S
 from platelight_server.service.sessions import NOTICES_MOST
@@ -348,6 +348,27 @@ def test_an_upload_goes_on_where_it_was_interrupted(desk: Desk) -> None:
     assert desk.foreman.spool.path(blob).read_bytes() == data
 
 
+def test_a_put_carries_several_chunks(desk: Desk) -> None:
+    data = os.urandom((TOGETHER + 1) * CHUNK + 1000)
+    blob = blob_of(data)
+    pieces = [data[i : i + CHUNK] for i in range(0, len(data), CHUNK)]
+    desk.ask(A, m.Have("h", blob, len(data)))
+    assert the(desk.ask(A, m.Put("1", blob, 0), tuple(pieces[:TOGETHER]))) == m.PutOk("1", TOGETHER * CHUNK)
+    assert refused(desk.ask(A, m.Put("2", blob, 0), tuple(pieces[TOGETHER:]))).code == "BAD_OFFSET"
+    rest = m.Put("3", blob, TOGETHER * CHUNK)
+    assert the(desk.ask(A, rest, tuple(pieces[TOGETHER:]))) == m.PutOk("3", len(data), True)
+    assert desk.foreman.spool.path(blob).read_bytes() == data
+
+
+def test_a_put_without_a_chunk_or_with_too_many_is_refused(desk: Desk) -> None:
+    blob = blob_of(b"right")
+    desk.ask(A, m.Have("h", blob, 5))
+    assert refused(desk.ask(A, m.Put("1", blob, 0))).code == "BAD_MESSAGE"
+    desk.say(A, encode_frames(m.Put("2", blob, 0), tuple([b"r"] * (TOGETHER + 1))))
+    answer = desk.said[A][-1][0]
+    assert isinstance(answer, m.Refused) and answer.code == "BAD_MESSAGE"
+
+
 def test_wrong_bytes_are_thrown_away(desk: Desk) -> None:
     blob = blob_of(b"right")
     desk.ask(A, m.Have("h", blob, 5))
@@ -370,6 +391,39 @@ def test_a_full_spool_removes_what_nobody_needs_then_refuses(tmp_path: Path) -> 
     assert not desk.foreman.spool.path(blob_of(pieces[1])).exists()
     answer = refused(desk.ask(A, m.Have("too_much", blob_of(b"x" * 2500), 2500)))
     assert answer.code == "QUOTA" and "--spool-gb" in answer.text
+
+
+@pytest.mark.parametrize(("old_chunks", "new_chunks"), [(30, 20), (20, 30)])
+def test_an_old_blob_is_written_over_and_the_upload_goes_on_after_a_restart(
+    tmp_path: Path, old_chunks: int, new_chunks: int
+) -> None:
+    """What is held is what has come, not what the old blob was; afterwards the spool is as full as it says."""
+    desk = Desk(tmp_path, spool_bytes=40 * CHUNK)
+    desk.hello(A)
+
+    def put(data: bytes, chunks: range) -> m.Message:
+        for i in chunks:
+            piece = data[i * CHUNK : (i + 1) * CHUNK]
+            answer = the(desk.ask(A, m.Put(f"p{i}", blob_of(data), i * CHUNK), piece))
+        return answer
+
+    old, new = os.urandom(old_chunks * CHUNK), os.urandom(new_chunks * CHUNK)
+    desk.ask(A, m.Have("old", blob_of(old), len(old)))
+    put(old, range(old_chunks))
+    inode = desk.foreman.spool.path(blob_of(old)).stat().st_ino
+    assert the(desk.ask(A, m.Have("new", blob_of(new), len(new)))) == m.Had("new", "none", 0)
+    assert not desk.foreman.spool.path(blob_of(old)).exists()
+    put(new, range(5))
+    desk.end()
+    desk.start()
+    desk.hello(A)
+    assert the(desk.ask(A, m.Have("again", blob_of(new), len(new)))) == m.Had("again", "partial", 5 * CHUNK)
+    assert put(new, range(5, new_chunks)) == m.PutOk(f"p{new_chunks - 1}", len(new), True)
+    path = desk.foreman.spool.path(blob_of(new))
+    assert (path.read_bytes() == new, path.stat().st_ino) == (True, inode)
+    assert list((desk.folder / "spool" / "held").iterdir()) == []
+    files = [*(desk.folder / "spool" / "part").iterdir(), *(desk.folder / "spool" / "blobs").iterdir()]
+    assert desk.foreman.spool._used == sum(one.stat().st_size for one in files)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from platelight import messages as m
 from platelight.errors import ProtocolError
-from platelight.wire import CHUNK, HEADER_MOST, decode_frames, encode_frames
+from platelight.wire import CHUNK, HEADER_MOST, TOGETHER, decode_frames, encode_frames
 from tests.service.golden.samples import GOLDEN, SAMPLES
 
+PUT: bytes = msgpack.packb({"t": "put", "id": "a", "blob": "sha256:" + "0" * 64})
 TABLES = {"requests": m.REQUESTS, "answers": m.ANSWERS}
 # A bomb of 64 KiB may cost a few times its size while it is refused, not hundreds of times.
 BOMB_BYTES_MOST = 2 << 20
@@ -83,7 +84,10 @@ def test_nonsense_is_refused_with_a_code(header: dict[str, Any], code: str) -> N
         [msgpack.packb({"t": "ping", "x": [0] * 2000})],
         [b"\x00" * (HEADER_MOST + 1)],
         [msgpack.packb({"t": "ping"}), b"payload"],
-        [msgpack.packb({"t": "put", "id": "a", "blob": "sha256:" + "0" * 64}), b"\x00" * (CHUNK + 1)],
+        [PUT, b"\x00" * (CHUNK + 1)],
+        [PUT, b"", b"\x00" * (CHUNK + 1)],
+        [PUT, *[b""] * (TOGETHER + 1)],
+        [msgpack.packb({"t": "check", "id": "a"}), b"", b""],
     ],
     ids=lambda frames: str(frames)[:30],
 )

@@ -18,8 +18,8 @@ from typing import Any
 
 import zmq
 
+from platelight.content import algorithm_of
 from platelight.keys import new_pair
-from platelight.uploads import algorithm_of
 from platelight.wire import CHUNK
 
 from ..service.spool import algorithms, hasher

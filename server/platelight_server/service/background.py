@@ -28,15 +28,19 @@ class Mailbox:
     def __init__(self, wake: Callable[[], None] = lambda: None, broken: Callable[[Exception], None] = logged) -> None:
         self._wake, self._broken = wake, broken
         self._results: SimpleQueue[tuple[Then, Any, Exception | None]] = SimpleQueue()
+        self._is_woken = False
 
     def post(self, then: Then, result: Any, error: Exception | None) -> None:
         """Called by a background thread."""
         self._results.put((then, result, error))
-        self._wake()
+        if not self._is_woken:  # else the loop has not looked yet since it was woken
+            self._is_woken = True
+            self._wake()
 
     def deliver(self) -> int:
         """Called by the loop: hands each result to whom it was promised; returns how many there were."""
         count = 0
+        self._is_woken = False
         while not self._results.empty():
             then, result, error = self._results.get()
             count += 1

@@ -314,7 +314,8 @@ class Front:
 def resident_bytes() -> int:
     """Memory of this process; 0 where the system does not say."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
+        with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123 - five times as fast, many times a second
+            return int(file.read(64).split()[1]) * PAGE_BYTES
     except OSError:
         return 0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from platelight import messages as m
 from platelight.errors import PlatelightError, ProtocolError, ServerError
-from platelight.wire import CHUNK, VERSION, Bytes, decode_frames
+from platelight.wire import CHUNK, TOGETHER, VERSION, Bytes, decode_frames
 
 from .assignments import CheckTask, PreviewTask, Request
 from .background import Background
@@ -104,14 +104,14 @@ class Reception:
             elif ident not in self._sessions:
                 session.refuse(message.id, ServerError("say hello first", "NO_SESSION", True))
             else:
-                self._handle(session, message, payload)
+                self._handle(session, message, payload, frames[2:])
         except ProtocolError as error:
             session.refuse(error.id, error)
         except Exception:  # the border of the process: one client's message ends nothing
             log.exception("ident=%s a message could not be handled", ident.hex())
             session.refuse("", ServerError("an unforeseen error; the server's log has more", "INTERNAL"))
 
-    def _handle(self, session: Session, message: m.Message, payload: Bytes | None) -> None:
+    def _handle(self, session: Session, message: m.Message, payload: Bytes | None, more: Sequence[Bytes]) -> None:
         request = message.id
         if not isinstance(message, (m.Credit, m.Stop)):
             if not request:
@@ -124,7 +124,10 @@ class Reception:
                 return
             session.pending[request] = None
         try:
-            self._handlers[type(message)](session, message, payload)
+            if isinstance(message, m.Put):
+                self._transfers.put(session, message, [] if payload is None else [payload, *more])
+            else:
+                self._handlers[type(message)](session, message, payload)
         except PlatelightError as error:
             session.fail(request, error)
         except Exception:
@@ -203,7 +206,7 @@ class Reception:
             hello.id,
             m.Welcome(
                 version=VERSION, server_version=about.version, epoch=about.epoch, host=about.host, chunk=CHUNK,
-                window=WINDOW, outstanding=OUTSTANDING_MOST, hashes=algorithms(), roots=about.roots,
+                window=WINDOW, together=TOGETHER, outstanding=OUTSTANDING_MOST, hashes=algorithms(), roots=about.roots,
             ),
         )  # fmt: skip
 

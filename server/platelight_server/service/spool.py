@@ -1,11 +1,14 @@
 """Blobs: bytes that clients upload, named by their hash, in chunks that may be interrupted at any moment.
 
-    part/ALGORITHM-HEX     what has come so far; only ever grows
+    part/ALGORITHM-HEX     what has come so far
+    held/ALGORITHM-HEX     how much that is, as eight bytes, for a part that is written over an old blob
     blobs/ALGORITHM-HEX    whole, and its hash was right
     jobs/ID/               a job's own folder: `log`, `in` (what was uploaded for it, hard links to blobs), and `out`
                            (its result, where it is delivered by value)
 
-Whole blobs are removed, oldest first, when the spool is full and no job links to them. Used from one thread only.
+Whole blobs are removed, oldest first, when the spool is full and no job links to them. The first one that goes is
+written over instead: its memory and its blocks are there already, which fresh ones cost more than to write them. Used
+from one thread only.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -27,6 +31,7 @@ from platelight.errors import InputError, ServerError
 from platelight.messages import BLOB
 from platelight.wire import Bytes
 
+FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0)
 LIST_MOST = 16 << 20
 ENTRIES_MOST = 200_000
 DEPTH_MOST = 8
@@ -60,10 +65,14 @@ def hasher(algorithm: str) -> _Hash:
 
 @dataclass
 class _Upload:
+    """An open upload. `room` is what its file takes; `mark` the file that says how much is held, or -1."""
+
     size: int
     held: int
+    room: int
     hash: _Hash
     file: int
+    mark: int = -1
 
 
 class Spool:
@@ -72,7 +81,7 @@ class Spool:
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self.folder, self.most_bytes = folder, most_bytes
         self._open: dict[str, _Upload] = {}
-        for name in ("part", "blobs", "jobs"):
+        for name in ("part", "held", "blobs", "jobs"):
             private_folder(folder)
             private_folder(folder / name)
         self._used = sum(path.stat().st_size for name in ("part", "blobs") for path in (folder / name).iterdir())
@@ -87,33 +96,34 @@ class Spool:
         self._close(blob)
         self._make_room(size - (part.stat().st_size if part.exists() else 0), blob)
         held, digest = self._resumed(part, size, blob)
-        file = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
-        self._open[blob] = _Upload(size, held, digest, file)
+        file = os.open(part, FLAGS | os.O_CREAT, 0o600)
+        mark = os.open(self._mark(blob), FLAGS) if self._mark(blob).exists() else -1
+        self._open[blob] = _Upload(size, held, os.fstat(file).st_size, digest, file, mark)
         if held == size:
             return ("complete", size) if self._finish(blob) else ("none", 0)
         return ("partial" if held else "none"), held
 
-    def put(self, blob: str, offset: int, chunk: Bytes) -> tuple[int, bool]:
-        """Takes a chunk: (bytes held, whether the blob is whole). Raises `ServerError`."""
+    def put(self, blob: str, offset: int, chunks: Sequence[Bytes]) -> tuple[int, bool]:
+        """Takes chunks that follow each other: (bytes held, whether the blob is whole). Raises `ServerError`."""
         upload = self._open.get(blob)
+        size = sum(len(chunk) for chunk in chunks)
         if upload is None:
             if self.path(blob).exists():
-                return offset + len(chunk), True
+                return offset + size, True
             raise ServerError(f"{blob}: no upload is open; ask have first", "NO_UPLOAD", True)
-        if offset != upload.held or offset + len(chunk) > upload.size:
+        if offset != upload.held or offset + size > upload.size:
             raise ServerError(
-                f"{blob}: expected a chunk at {upload.held} of {upload.size} bytes, got {len(chunk)} at {offset}",
+                f"{blob}: expected a chunk at {upload.held} of {upload.size} bytes, got {size} at {offset}",
                 "BAD_OFFSET", True,
             )  # fmt: skip
         try:
-            if _write(upload.file, chunk, offset) != len(chunk):
-                raise OSError(errno.ENOSPC, "no space left on the disk")
+            for chunk in chunks:
+                self._take(upload, chunk)
+            if upload.mark >= 0:
+                _write(upload.mark, upload.held.to_bytes(8, "little"), 0)
         except OSError as error:
             self._close(blob)
             raise _disk(error, f"{blob}: the upload is kept so far") from None
-        upload.hash.update(chunk)
-        upload.held += len(chunk)
-        self._used += len(chunk)
         if upload.held < upload.size:
             return upload.held, False
         if not self._finish(blob):
@@ -121,6 +131,15 @@ class Spool:
                 f"{blob}: the bytes that came have another hash; the upload is discarded", "HASH_MISMATCH"
             )
         return upload.size, True
+
+    def _take(self, upload: _Upload, chunk: Bytes) -> None:
+        """Writes, then hashes: so the bytes are in the cache for both."""
+        if _write(upload.file, chunk, upload.held) != len(chunk):
+            raise OSError(errno.ENOSPC, "no space left on the disk")
+        upload.hash.update(chunk)
+        upload.held += len(chunk)
+        self._used += max(0, upload.held - upload.room)
+        upload.room = max(upload.room, upload.held)
 
     def path(self, blob: str) -> Path:
         """Where a whole blob lies."""
@@ -182,18 +201,24 @@ class Spool:
     def _part(self, blob: str) -> Path:
         return self.folder / "part" / blob.replace(":", "-")
 
+    def _mark(self, blob: str) -> Path:
+        return self.folder / "held" / blob.replace(":", "-")
+
     def _resumed(self, part: Path, size: int, blob: str) -> tuple[int, _Hash]:
         """Bytes that an interrupted upload left, and the hash so far. More than there should be is thrown away."""
         digest = hasher(blob.partition(":")[0])
-        held = 0
+        held, mark = 0, self._mark(blob)
         if part.exists() and part.stat().st_size > size:
             self._used -= part.stat().st_size
             part.unlink()
-        if part.exists():
-            with part.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    digest.update(piece)
-                    held += len(piece)
+        if not part.exists():
+            mark.unlink(missing_ok=True)
+            return 0, digest
+        most = int.from_bytes(mark.read_bytes(), "little") if mark.exists() else size
+        with part.open("rb") as file:
+            while piece := file.read(min(1 << 20, most - held)):
+                digest.update(piece)
+                held += len(piece)
         return held, digest
 
     def _finish(self, blob: str) -> bool:
@@ -203,14 +228,17 @@ class Spool:
         if right:
             self._part(blob).replace(self.path(blob))
         else:
-            self._used -= upload.held
+            self._used -= upload.room
             self._part(blob).unlink()
+        self._mark(blob).unlink(missing_ok=True)
         return right
 
     def _close(self, blob: str) -> None:
         upload = self._open.pop(blob, None)
         if upload is not None:
             os.close(upload.file)
+            if upload.mark >= 0:
+                os.close(upload.mark)
 
     def _is_whole(self, path: Path, size: int) -> bool:
         """A blob of another size is the leftover of a power cut: its name came to disk before its bytes."""
@@ -234,8 +262,13 @@ class Spool:
                     break
                 if path == self._part(blob):
                     continue
+                if path.parent.name == "blobs" and self._write_over(path, wanted, blob):
+                    wanted -= self._part(blob).stat().st_size
+                    continue
                 self._used -= path.stat().st_size
                 path.unlink()
+                if path.parent.name == "part":
+                    (self.folder / "held" / path.name).unlink(missing_ok=True)
         if self._used + wanted > self.most_bytes:
             raise ServerError(
                 f"{blob}: expected room for {wanted} bytes in the spool, {max(0, self.most_bytes - self._used)} of"
@@ -243,6 +276,22 @@ class Spool:
             )  # fmt: skip
         if shutil.disk_usage(self.folder).free < wanted:
             raise ServerError(f"{blob}: {wanted} bytes do not fit on the disk of {self.folder}", "DISK_FULL")
+
+    def _write_over(self, old: Path, size: int, blob: str) -> bool:
+        """Makes an old blob the part of a new one, where nothing has come of it yet.
+
+        Only blobs that nobody reads by their path: those are recipes and lists, and no larger than `LIST_MOST`; what
+        jobs read they have links to.
+        """
+        part, found = self._part(blob), old.stat().st_size
+        if found <= LIST_MOST or size <= LIST_MOST or part.exists():
+            return False
+        self._mark(blob).write_bytes(bytes(8))  # first: a part without its mark holds what it is long
+        old.replace(part)
+        if found > size:
+            os.truncate(part, size)
+            self._used -= found - size
+        return True
 
 
 def listed_files(data: bytes) -> dict[str, str]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from platelight.errors import InputError, OutputError, PlatelightError, RecipeError, ResourceError, ServerError
 from platelight.frames import FrameRange
-from platelight.messages import Data, FrameFailure, JobResult, Message, Previewed, Problem
+from platelight.messages import Advice, Data, FrameFailure, JobResult, Message, Previewed, Problem
 from platelight.places import JOB_ROOT, Roots
 from platelight.recipe import Recipe, paths_of
 from platelight.wire import CHUNK, Bytes
@@ -98,7 +98,7 @@ class Tasks:
             only = FrameRange.parse(do.frames) if do.frames else None
         except (InputError, ServerError) as error:
             return Looked(id=do.id, problems=(problem_of(error),), forbidden=is_forbidden(error))
-        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link))
+        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link), self._config.device)
         problems = tuple(problem_of(error) for error in checked.errors[:PROBLEMS_MOST])
         if len(checked.errors) > PROBLEMS_MOST:
             more = len(checked.errors) - PROBLEMS_MOST
@@ -152,7 +152,7 @@ class Tasks:
         recipe, base = self._recipe(do, payload)
         only = FrameRange.parse(do.frames) if do.frames else None
         log.info("job=%s frames=%s attempt=%d", do.job, do.frames or recipe.frames, do.epoch)
-        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link))
+        checked = check(recipe, base, only, self._config.cores, _Looking(do.id, self._link), self._config.device)
         for text in checked.warnings:
             log.warning("job=%s %s", do.job, text)
         if checked.errors:
@@ -168,6 +168,7 @@ class Tasks:
         failed = sorted(outcome.failed.items())
         result = JobResult(
             rendered=len(outcome.rendered), current=len(outcome.current), said=tuple(proof["said"]),
+            advice=tuple(Advice(one["text"], tuple(one["settings"])) for one in proof["advice"]),
             failed=tuple(FrameFailure(frame, text[:TEXT_MOST]) for frame, text in failed[:FAILURES_MOST]),
             failed_frames=str(FrameRange.of(outcome.failed)) if outcome.failed else "", folder=self._place(checked, do),
         )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,13 @@ BLANK = bytes(CHUNK)
 RESULT_FILE = re.compile(r"(?!\.)[^/\\\0:]{1,255}")
 
 
+@dataclass(frozen=True)
+class Chunks:
+    """What a `put` is waiting for: so many chunks to be spooled."""
+
+    count: int
+
+
 class Transfers:
     """Answers everything about bytes. `roots` are the media roots; `fenced` says whether nothing else may be read.
 
@@ -40,7 +48,6 @@ class Transfers:
         self._foreman, self._files, self._roots, self._is_fenced = foreman, files, roots, fenced
         self.handlers: dict[type[m.Message], Callable[[Session, Any, Bytes | None], None]] = {
             m.Have: self._have,
-            m.Put: self._put,
             m.FilesAsked: self._named,
             m.Get: self._get,
             m.Credit: self._credit,
@@ -56,15 +63,16 @@ class Transfers:
             session.finish(asked.id, lambda found: m.Had(state=found[0], offset=found[1])),
         )  # fmt: skip
 
-    def _put(self, session: Session, asked: m.Put, payload: Bytes | None) -> None:
-        if payload is None:
+    def put(self, session: Session, asked: m.Put, chunks: Sequence[Bytes]) -> None:
+        """Takes chunks of an upload."""
+        if not chunks:
             raise ServerError("expected a chunk", "BAD_MESSAGE")
-        if sum(work == "put" for work in session.pending.values()) >= 2 * WINDOW:
+        if sum(work.count for work in session.pending.values() if isinstance(work, Chunks)) >= 2 * WINDOW:
             raise ServerError(f"expected at most {WINDOW} unanswered chunks", "BUSY", True, 0.1)
-        session.pending[asked.id] = "put"
+        session.pending[asked.id] = Chunks(len(chunks))
         spool = self._foreman.spool
         self._foreman.spool_call(
-            lambda: spool.put(asked.blob, asked.offset, payload),
+            lambda: spool.put(asked.blob, asked.offset, chunks),
             session.finish(asked.id, lambda found: m.PutOk(offset=found[0], complete=found[1])),
         )  # fmt: skip
 

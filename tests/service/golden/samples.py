@@ -15,9 +15,13 @@ STATUS = m.JobStatus(
     20, 61.5, "", "", "shows:sh010/out",
 )  # fmt: skip
 RESULT = m.JobResult(
-    40, 7, (m.FrameFailure(1007, "plate.1007.exr: damaged"),), "1007", ("bit-exact",), "shows:sh010/out"
-)
+    40, 7, (m.FrameFailure(1007, "plate.1007.exr: damaged"),), "1007", ("bit-exact",),
+    (m.Advice("the light is a guess", ("look.exposure_stops",)),), "shows:sh010/out",
+)  # fmt: skip
 PROBLEM = m.Problem("RecipeError", "look.strength: expected 0 to 2, got 3", "look.strength")
+WELCOME = m.Welcome(
+    "h1", 1, "0.1.0", "5a5a", "gpu01", 1 << 20, 16, 100, 2.0, 8.0, ("blake3",), (m.RootEntry("shows", "/s", False),), 4
+)
 SAMPLES: tuple[m.Message, ...] = (
     m.Hello("h1", 1, 1, "platelight", "0.1.0", "ws3", "ana", 4711),
     m.Ping("p1"),
@@ -36,9 +40,7 @@ SAMPLES: tuple[m.Message, ...] = (
     m.Get("g1", JOB, "sh010.1001.exr", 1 << 20, 4),
     m.Credit("g1", 2),
     m.Stop("g1"),
-    m.Welcome(
-        "h1", 1, "0.1.0", "5a5a", "gpu01", 1 << 20, 16, 100, 2.0, 8.0, ("blake3",), (m.RootEntry("shows", "/s", False),)
-    ),
+    WELCOME,
     m.Pong("p1", "5a5a", 3, 1, (m.WorkerStatus("render-0", "busy", "cuda:0", "H100", 80 << 30, 20 << 30, JOB),)),
     m.Engines("e1"),
     m.Working("c1", "working"),
