@@ -13,6 +13,7 @@ MODULES = (
     "operators",
     "panels",
     "handlers",
+    "adoption",
 )
 
 

@@ -34,10 +34,11 @@ from .platelight import (
 )
 from .platelight.calls import Calls, Picture, ServerStatus
 from .platelight.document import Rule, fields_of, rule_of
-from .platelight.jobs import Follower
+from .platelight.frames import sample_frames
+from .platelight.jobs import EveryJob, Follower
 from .platelight.link import Link
 from .platelight.matrices import Matrix4, Vector3, matrix4, multiply, rigid_problem, transform_point
-from .platelight.messages import FINAL_STATES, Event, JobResult, JobStatus
+from .platelight.messages import FINAL_STATES, Advice, Event, JobResult, JobStatus, Listed
 from .platelight.recipe_parts import DEFAULT_LAYERS, LAYERS
 from .platelight.targets import LOOPBACK, Target, seen_roots, target_of
 
@@ -45,6 +46,7 @@ __all__ = [
     "DEFAULT_LAYERS",
     "FINAL_STATES",
     "LAYERS",
+    "Advice",
     "Background",
     "Calls",
     "CameraError",
@@ -52,6 +54,7 @@ __all__ = [
     "CameraSource",
     "EngineChoice",
     "Event",
+    "EveryJob",
     "Follower",
     "FrameError",
     "FrameRange",
@@ -62,6 +65,7 @@ __all__ = [
     "LensModel",
     "Light",
     "Link",
+    "Listed",
     "Look",
     "Matrix4",
     "Matte",
@@ -87,6 +91,7 @@ __all__ = [
     "multiply",
     "rigid_problem",
     "rule_of",
+    "sample_frames",
     "seen_roots",
     "target_of",
     "transform_point",

@@ -17,13 +17,16 @@ import bpy
 from . import compat, pump, results
 from .core import FrameRange, InputError, JobStatus, OutputError, PlatelightError, Recipe
 from .gather import Gathered, Memory, Raster, gather
+from .gather.names import file_name
 from .preferences import aimed, preview_width
 from .preview_image import show
+from .session import JobView
 from .settings import active_shot
 
-LIVE_EVERY_S = 0.1
-RESULTS_EVERY_S = 1.0
-BADGES_EVERY_S = 1.0
+LIVE_ANYWAY_S = 1.0  # so often the shot is read though Blender tells of no change: files may have changed
+RESULTS_EVERY_S, RESULTS_LATE_S = 1.0, 10.0  # where a frame that is looked at has landed; where none has
+BADGES_EVERY_S, BADGES_CALM_S = 1.0, 5.0  # the second where Blender tells of no change
+JOBS_OF_BLENDER = ("RENDER", "COMPOSITE")  # threads that read what a result's update writes
 
 
 @dataclass
@@ -38,21 +41,32 @@ class Plan:
     colorspace: str
     shown: int = -1  # frames shown so far
     again_at: float = 0.0
+    seen: frozenset[int] = frozenset()  # which those are
+    is_away: bool = False  # the artist has undone the nodes
+
+    def looks_at(self, numbers: set[int]) -> bool:
+        """Whether a scene of this Blender stands on one of these files."""
+        return any(one.frame_current - self.scene_first + self.frames.first in numbers for one in bpy.data.scenes)
+
+
+MADE = {"mask": "matte", "socket": "matte", "view": "view", "world": "world's light"}
 
 
 @dataclass
 class Drawing:
-    """A shot that waits for its matte to be drawn."""
+    """A shot that waits for its matte, its view or its world to be made; then it is sent, or not."""
 
     key: str
     rasters: list[Raster]
     gathered: Gathered
+    is_sent: bool = True
 
     @property
     def words(self) -> str:
         """How far it is."""
         done, total = (sum(part) for part in zip(*(raster.progress for raster in self.rasters), strict=True))
-        return f"drawing the matte: {done} of {total} frames"
+        kinds = {MADE[raster.order.kind]: None for raster in self.rasters}
+        return f"making the {' and the '.join(kinds)}: {done} of {total} frames"
 
 
 @dataclass
@@ -64,28 +78,48 @@ class Desk:
     drawings: dict[str, Drawing] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)  # shot -> what went wrong last
     live: str = ""  # the shot whose preview follows the artist
+    is_reading: bool = False  # a shot: what Blender tells of changes then is our own doing
     busy: set[str] = field(default_factory=set)  # shots that are being sent
     previews: dict[str, int] = field(default_factory=dict)  # shot -> how many previews have come
     _seen: dict[str, tuple[float, Gathered]] = field(default_factory=dict)
+    _changed_at: float = 0.0
     _live_at: float = 0.0
-    _previewed: tuple[str, int] = ("", 0)
+    _previewed: tuple[Recipe | None, int] = (None, 0)
 
     # ---- reading a shot
 
     def read(self, scene: Any, shot: Any, fresh: bool = False) -> Gathered:
-        """The shot as it stands; panels get one that is at most a second old."""
+        """The shot as it stands; panels get one that is at most a second old, or five where nothing has changed."""
         key = key_of(scene, shot)
         held = self._seen.get(key)
-        if held is not None and not fresh and time.monotonic() - held[0] < BADGES_EVERY_S:
-            return held[1]
-        found = gather(scene, shot, bpy.context, self._version(shot), self.memory)
+        if held is not None and not fresh:
+            patience = BADGES_CALM_S if held[0] > self._changed_at else BADGES_EVERY_S
+            if time.monotonic() - held[0] < patience:
+                return held[1]
+        self.is_reading = True
+        try:
+            found = gather(scene, shot, bpy.context, self._version(shot), self.memory)
+        finally:
+            self.is_reading = False
         self._seen[key] = (time.monotonic(), found)
         return found
+
+    def changed(self) -> None:
+        """Something in Blender is not what it was: what was read counts no longer, and a live preview follows."""
+        self._changed_at, self._live_at = time.monotonic(), 0.0
+
+    def undone(self) -> None:
+        """After an undo or a redo: results are brought up to date, but nodes that were undone themselves stay away."""
+        self.changed()
+        for plan in self.plans.values():
+            if plan.shown >= 0 or plan.is_away:
+                plan.is_away = results.find_group(plan.key) is None
+                plan.shown, plan.again_at = -1, 0.0
 
     @staticmethod
     def _version(shot: Any) -> int:
         """The next version that is not there yet, whoever made those that are."""
-        top = Path(bpy.path.abspath(shot.output_directory)) / shot.name
+        top = Path(bpy.path.abspath(shot.output_directory)) / file_name(shot.name)
         there = results.next_version(top).name if top.is_dir() else "v001"
         return max(shot.version + 1, int(there[1:]))
 
@@ -103,10 +137,29 @@ class Desk:
         require(found)
         self.said.pop(key, None)
         if found.drawings:
-            rasters = [Raster(order).start() for order in found.drawings]
-            self.drawings[key] = Drawing(key, rasters, found)
+            self._draw(key, found, True)
         else:
             self._send(key, found)
+
+    def render_anew(self, scene: Any, shot: Any) -> None:
+        """Has the child render a shot's view and world whatever is there. Raises `InputError`."""
+        key = key_of(scene, shot)
+        found = self.read(scene, shot, fresh=True)
+        require(found)
+        for order in found.drawings:
+            order.forget()
+        self._draw(key, found, False)
+
+    def _draw(self, key: str, found: Gathered, is_sent: bool) -> None:
+        self.cancel_drawing(key)
+        self.said.pop(key, None)
+        self.drawings[key] = Drawing(key, [Raster(order).start() for order in found.drawings], found, is_sent)
+
+    def cancel_drawing(self, key: str) -> None:
+        """Ends what a child makes for a shot; frames that are there stay, and nothing is sent."""
+        drawing = self.drawings.pop(key, None)
+        for raster in drawing.rasters if drawing is not None else ():
+            raster.cancel()
 
     def _send(self, key: str, found: Gathered) -> None:
         assert found.recipe is not None and found.folder is not None and found.mapping is not None
@@ -167,7 +220,7 @@ class Desk:
         self._aim()
         self._finish_drawings()
         self._deliver()
-        return self._follow_live() or bool(self.drawings or self.busy)
+        return self._follow_live() or bool(self.busy)
 
     def _aim(self) -> None:
         try:
@@ -178,35 +231,38 @@ class Desk:
             pump.session.trouble = sentence(error)
 
     def _follow_live(self) -> bool:
+        """Asks for the shot as it is now, once the last preview has come and where something has changed."""
         if not self.live:
             return False
         now = time.monotonic()
-        if now < self._live_at:
+        if pump.session.is_previewing or now < self._live_at:
             return True
-        self._live_at = now + LIVE_EVERY_S
+        self._live_at = now + LIVE_ANYWAY_S
         scene, shot = scene_of(self.live), shot_of(self.live)
         if scene is None or shot is None:
             self.live = ""
             return False
-        found = gather(scene, shot, bpy.context, self._version(shot), self.memory)
-        if found.recipe is None or found.mapping is None or found.drawings:
-            self.said[self.live] = found.problems[0].text if found.problems else "The matte is not drawn yet: relight."
+        found = self.read(scene, shot, fresh=True)
+        lacking = {MADE[order.kind] for order in found.drawings if order.missing}
+        if found.recipe is None or found.mapping is None or lacking:
+            waits = f"The {' and the '.join(sorted(lacking))} are not made yet: relight, or render them."
+            self.said[self.live] = waits if found.recipe is not None else found.problems[0].text
             return True
-        wish = (found.recipe.to_json(), scene.frame_current)
-        if wish != self._previewed:
-            self._previewed = wish
-            number = min(
-                max(found.mapping.file(scene.frame_current), found.recipe.frames.first), found.recipe.frames.last
-            )
+        frames = found.recipe.frames
+        number = min(max(found.mapping.file(scene.frame_current), frames.first), frames.last)
+        if (found.recipe, number) != self._previewed:
+            self._previewed = (found.recipe, number)
             self._ask_preview(self.live, found.recipe, found.base, number)
         return True
 
     def _finish_drawings(self) -> None:
+        pump.session.changed |= bool(self.drawings)
         for key, drawing in list(self.drawings.items()):
             states = {raster.poll() for raster in drawing.rasters}
             if states <= {"done"}:
                 del self.drawings[key]
-                self._send(key, drawing.gathered)
+                if drawing.is_sent:
+                    self._send(key, drawing.gathered)
             elif "failed" in states or "cancelled" in states:
                 del self.drawings[key]
                 self.said[key] = next(
@@ -216,27 +272,37 @@ class Desk:
     # ---- results
 
     def _deliver(self) -> None:
-        """Shows frames as they land, at most once a second and never while Blender renders."""
-        if bpy.app.is_job_running("RENDER"):
+        """Shows frames as they land, never while Blender renders or composites.
+
+        Whatever is changed has Blender composite anew, so it is soon only where a frame that is looked at has landed.
+        """
+        if any(bpy.app.is_job_running(kind) for kind in JOBS_OF_BLENDER):
             return
-        now = time.monotonic()
-        for job, plan in list(self.plans.items()):
+        now, told = time.monotonic(), set()
+        for job, plan in reversed(list(self.plans.items())):
             view = pump.session.jobs.get(job)
-            if view is None or not view.delivered or now < plan.again_at or len(view.delivered) == plan.shown:
-                continue
-            plan.again_at, plan.shown = now + RESULTS_EVERY_S, len(view.delivered)
-            self.show_result(plan, view.delivered)
-            return  # one a turn: each may read a frame from disk
+            if plan.key not in told and view is not None and self._is_due(plan, view, now):
+                plan.again_at = now + RESULTS_EVERY_S
+                self.show_result(plan, view.delivered)
+            if plan.shown >= 0 or plan.is_away:
+                told.add(plan.key)  # what an older job of the shot still delivers is not shown in place of this
+
+    @staticmethod
+    def _is_due(plan: Plan, view: JobView, now: float) -> bool:
+        if plan.is_away or now < plan.again_at or len(view.delivered) in (0, plan.shown):
+            return False
+        late = now >= plan.again_at + RESULTS_LATE_S
+        return plan.shown < 0 or view.ended or late or plan.looks_at(view.delivered - plan.seen)
 
     def show_result(self, plan: Plan, delivered: set[int]) -> None:
-        """Brings the shot's node group up to date, as a step that can be undone."""
+        """Brings the shot's node group up to date; the first time is a step that can be undone."""
+        plan.shown, plan.seen = len(delivered), frozenset(delivered)
+        delivery = results.Delivery(
+            plan.folder, plan.name, plan.frames, plan.scene_first, FrameRange.of(delivered), plan.colorspace
+        )
+        fresh = results.find_group(plan.key) is None
         try:
-            group = results.update_group(
-                plan.key,
-                results.Delivery(
-                    plan.folder, plan.name, plan.frames, plan.scene_first, FrameRange.of(delivered), plan.colorspace
-                ),
-            )
+            group = results.update_group(plan.key, delivery)
             scene = scene_of(plan.key)
             if scene is not None:
                 results.add_to_compositor(scene, group)
@@ -244,7 +310,7 @@ class Desk:
             self.said[plan.key] = sentence(error)
             return
         windows = bpy.context.window_manager.windows
-        if windows and not bpy.app.background:
+        if fresh and windows and not bpy.app.background:
             with bpy.context.temp_override(window=windows[0]):
                 bpy.ops.ed.undo_push(message="Platelight result")
 
@@ -253,12 +319,11 @@ class Desk:
         for job, plan in list(self.plans.items()):
             view = pump.session.jobs.get(job)
             if view is not None and view.delivered and len(view.delivered) != plan.shown:
-                plan.shown = len(view.delivered)
                 self.show_result(plan, view.delivered)
 
     def forget_preview(self) -> None:
         """The next preview is asked for whatever was shown before."""
-        self._previewed = ("", 0)
+        self._previewed, self._live_at = (None, 0), 0.0
 
     def forget_file(self) -> None:
         """Another file was loaded: nothing that was read of the last one counts."""
@@ -267,7 +332,7 @@ class Desk:
         self.plans.clear()
         self.drawings.clear()
         self.said.clear()
-        self.live, self._previewed = "", ("", 0)
+        self.live, self._previewed = "", (None, 0)
 
 
 desk = Desk()
@@ -290,10 +355,12 @@ def shot_of(key: str) -> Any:
     return next((shot for shot in scene.platelight.shots if shot.name == name), None) if scene is not None else None
 
 
-def blender_space(key: str, recipe: Recipe) -> str:
-    """Blender's name of the plate's colour space: the result is in the same."""
+def blender_space(key: str, recipe: Recipe | None) -> str:
+    """Blender's name of the plate's colour space: the result is in the same. Without a recipe it is the clip's."""
     shot = shot_of(key)
-    if recipe.plate.colorspace != "auto" or shot is None:
+    if shot is None:
+        return recipe.plate.colorspace if recipe is not None else "Linear Rec.709"
+    if recipe is not None and recipe.plate.colorspace != "auto":
         return recipe.plate.colorspace
     source = {"CLIP": shot.plate_clip, "IMAGE": shot.plate_image}.get(shot.plate_kind)
     if source is None:

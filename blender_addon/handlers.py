@@ -9,6 +9,9 @@ from . import pump
 from .desk import desk
 from .gather.raster import cancel_all
 
+# Told along with whatever changes; what is read of them is never kept, or part of what it is kept under.
+BESIDE = (bpy.types.Scene, bpy.types.Collection, bpy.types.Image)
+
 
 @persistent
 def file_loaded(*_: object) -> None:
@@ -19,15 +22,52 @@ def file_loaded(*_: object) -> None:
 
 
 @persistent
-def scene_changed(scene: object, depsgraph: object = None) -> None:
+def scene_changed(scene: object, depsgraph: bpy.types.Depsgraph) -> None:
     """Lights, cameras and masks are read anew where something of them may have changed."""
+    if desk.is_reading:
+        return
+    told = [update.id for update in depsgraph.updates]
+    if all(isinstance(one, bpy.types.Image) for one in told):
+        return  # a preview has come (4.3 tells of nothing then), or a picture was painted on
+    if all(isinstance(one, BESIDE) or is_lamp(one) for one in told):
+        desk.memory.forget({"lights"})  # a lamp is dragged: sampling a camera again would block the drag
+    else:
+        desk.memory.forget()
+    desk.changed()
+
+
+@persistent
+def frame_changed(*_: object) -> None:
+    """A live preview follows the playhead."""
+    if not desk.is_reading:
+        desk.changed()
+
+
+@persistent
+def undone(*_: object) -> None:
+    """Everything may be another, and a result's nodes may be of an earlier state, or gone."""
     desk.memory.forget()
+    desk.undone()
+
+
+def is_lamp(block: object) -> bool:
+    """Whether a datablock is a light or an object that is one."""
+    return isinstance(block, bpy.types.Light) or (isinstance(block, bpy.types.Object) and block.type == "LIGHT")
+
+
+HANDLERS = {
+    "load_post": file_loaded,
+    "depsgraph_update_post": scene_changed,
+    "frame_change_post": frame_changed,
+    "undo_post": undone,
+    "redo_post": undone,
+}
 
 
 def register() -> None:
     """Listens."""
-    bpy.app.handlers.load_post.append(file_loaded)
-    bpy.app.handlers.depsgraph_update_post.append(scene_changed)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     pump.ticked.append(desk.turn)
 
 
@@ -35,5 +75,5 @@ def unregister() -> None:
     """Listens no longer, and ends the drawings that are under way."""
     cancel_all()
     pump.ticked.remove(desk.turn)
-    bpy.app.handlers.depsgraph_update_post.remove(scene_changed)
-    bpy.app.handlers.load_post.remove(file_loaded)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)

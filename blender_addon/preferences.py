@@ -67,6 +67,11 @@ def aimed() -> tuple[Target, dict[str, Path]]:
     return target, folders or seen_roots(None)
 
 
+def user_folder(name: str) -> Path:
+    """A folder of the extension's own in the user's files, made where it is not there."""
+    return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+
+
 def preview_width() -> int:
     """How wide previews are."""
     held = preferences()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -20,10 +21,12 @@ from .core import (
     FINAL_STATES,
     Calls,
     Event,
+    EveryJob,
     Follower,
     JobResult,
     JobStatus,
     Link,
+    Listed,
     Picture,
     PlatelightError,
     Recipe,
@@ -34,6 +37,7 @@ from .core import (
 LOOK_AGAIN_S = 2.0  # for a server that was not there
 STATUS_EVERY_S = 2.0
 TIMEOUT_S = 10.0
+PLACES = {"running": 0, "preparing": 1, "queued": 2, "paused": 3}  # in the queue; ended jobs have none
 Then = Callable[[Any, BaseException | None], None]
 
 
@@ -65,6 +69,7 @@ class JobView:
 class _Waiting:
     future: Future[Any]
     then: Then
+    quiet: bool  # asked by the session itself: whether a panel shows something new is told by `then`
 
 
 @dataclass
@@ -84,14 +89,18 @@ class Session:
         self.engines: list[dict[str, Any]] = []
         self.trouble = ""
         self.jobs: dict[str, JobView] = {}
+        self.queue: tuple[JobStatus, ...] = ()  # of the server: what has not ended, whoever sent it
+        self.connections = 0  # how often the server has answered anew
+        self.heard: dict[str, JobStatus] = {}  # news of any job, for whoever takes them out
         self.changed = True
         self._roots: dict[str, Path] = {}
         self._waiting: list[_Waiting] = []
         self._followed: dict[str, _Followed] = {}
+        self._every: tuple[EveryJob, SimpleQueue[object]] | None = None
         self._look_at = self._status_at = 0.0
         self._was_up = False
         self._asked_engines = False
-        self._chores: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        self._chores: SimpleQueue[tuple[Callable[[], Future[Any]], Future[Any]] | None] = SimpleQueue()
         self._worker: threading.Thread | None = None
         self._live = _Live()
 
@@ -122,11 +131,15 @@ class Session:
         for followed in self._followed.values():
             followed.follower.close()
         self._followed.clear()
+        if self._every is not None:
+            self._every[0].close()
+            self._every = None
         if self.link is not None:
             self.link.close()
         for waiting in self._waiting:
             waiting.future.cancel()
         self.link = self.calls = self.status = None
+        self.queue = ()
         self._waiting, self._was_up, self._asked_engines, self.changed = [], False, False, True
         self._live = _Live()
 
@@ -149,28 +162,24 @@ class Session:
                 self.follow(value.job, recipe.name, shot)
             then(None if error is not None else self.jobs[value.job], error)
 
-        def sent(value: Any, error: BaseException | None) -> None:
-            if error is not None:
-                then(None, error)
-            else:
-                self._ask(lambda calls: calls.submit(value, None, 50, key, False), accepted)
-
-        self._chore(lambda calls: calls.sent(recipe, base, False), sent)
+        self._chore(lambda calls: calls.submit(calls.sent(recipe, base, False), None, 50, key, False), accepted)
 
     def check(self, recipe: Recipe, base: Path, then: Then) -> None:
         """What is wrong with a recipe, and what it will cost."""
+        self._chore(lambda calls: calls.check(calls.sent(recipe, base, False), None), then)
 
-        def sent(value: Any, error: BaseException | None) -> None:
-            if error is not None:
-                then(None, error)
-            else:
-                self._ask(lambda calls: calls.check(value, None), then)
-
-        self._chore(lambda calls: calls.sent(recipe, base, False), sent)
+    def list_jobs(self, states: tuple[str, ...], then: Callable[[Listed | None, BaseException | None], None]) -> None:
+        """The newest jobs in these states (in any, where none is named): a page, whoever sent them."""
+        self._ask(lambda calls: calls.page("", states), then, quiet=True)
 
     def change(self, job: str, action: str, then: Then = lambda value, error: None) -> None:
         """Cancels, pauses, resumes, retries or forgets a job."""
         self._ask(lambda calls: calls.change(job, action), then)  # type: ignore[arg-type]
+
+    @property
+    def is_previewing(self) -> bool:
+        """Whether a preview is under way."""
+        return self._live.busy
 
     def preview(self, recipe: Recipe, base: Path, frame: int, width: int, then: Callable[..., None]) -> None:
         """One frame at reduced size. While one is under way only the newest wish is kept: a drag makes many."""
@@ -189,13 +198,7 @@ class Session:
                 then(picture, error)
                 self._next_preview()
 
-        def sent(value: Any, error: BaseException | None) -> None:
-            if error is not None:
-                done(None, error)
-            else:
-                self._ask(lambda calls: calls.preview(value, frame, width, ("composite",)), done)
-
-        self._chore(lambda calls: calls.sent(recipe, base, False), sent)
+        self._chore(lambda calls: calls.preview(calls.sent(recipe, base, False), frame, width, ("composite",)), done)
 
     def follow(self, job: str, name: str, shot: str) -> JobView:
         """Keeps a job's view up to date; also one that was submitted before Blender was started."""
@@ -215,10 +218,11 @@ class Session:
         self._keep_connected()
         for waiting in [one for one in self._waiting if one.future.done()]:
             self._waiting.remove(waiting)
-            self.changed = True
+            self.changed = self.changed or not waiting.quiet
             _hand_over(waiting)
             if time.perf_counter() > end:
                 return
+        self._hear()
         for job, item in self._news():
             self._take(job, item)
             if time.perf_counter() > end:
@@ -231,7 +235,7 @@ class Session:
             self._connect(self.target)
         if self.is_up != self._was_up:
             self._was_up, self.changed = self.is_up, True
-            self._status_at = 0.0
+            self._status_at, self.connections = 0.0, self.connections + self.is_up
             for view in list(self.jobs.values()):
                 self.follow(view.id, view.name, view.shot)
         if self.link is not None and not self.is_up and self.link.trouble is not None:
@@ -239,10 +243,11 @@ class Session:
             self.changed, self.trouble = self.changed or said != self.trouble, said
         if self.is_up and now >= self._status_at:
             self._status_at = now + STATUS_EVERY_S
-            self._ask(lambda calls: calls.status(), self._seen)
+            self._ask(lambda calls: calls.status(), self._seen, quiet=True)
+            self.list_jobs(tuple(PLACES), self._queued)
             if not self._asked_engines:
                 self._asked_engines = True
-                self._ask(lambda calls: calls.engines(), self._described)
+                self._ask(lambda calls: calls.engines(), self._described, quiet=True)
 
     def _connect(self, target: Target) -> None:
         try:
@@ -252,17 +257,38 @@ class Session:
             self.changed, self.trouble = self.changed or said != self.trouble, said
             return
         self.calls = Calls(self.link, self._roots, TIMEOUT_S)
+        queue: SimpleQueue[object] = SimpleQueue()
+        self._every = EveryJob(self.calls.watches, queue.put), queue
         self.trouble, self.changed = "", True
 
     def _seen(self, status: ServerStatus | None, error: BaseException | None) -> None:
         if status is not None:
-            self.status, self.changed = status, True
+            self.changed = self.changed or _shown(status) != _shown(self.status)
+            self.status = status
+
+    def _queued(self, listed: Listed | None, error: BaseException | None) -> None:
+        if listed is not None:
+            queue = tuple(sorted(listed.jobs, key=lambda job: (PLACES[job.state], job.position, -job.priority)))
+            self.changed, self.queue = self.changed or queue != self.queue, queue
 
     def _described(self, engines: list[dict[str, Any]] | None, error: BaseException | None) -> None:
         if engines is not None:
-            self.engines = engines
+            self.engines, self.changed = engines, True
         else:
             self._asked_engines = False  # they were not loaded yet
+
+    def _hear(self) -> None:
+        """Takes in what is told of every job, also of those that nobody here follows."""
+        if self._every is None:
+            return
+        every, queue = self._every
+        while not queue.empty():
+            try:
+                status = every.read(queue.get_nowait())
+            except PlatelightError:  # the watch has ended; with the next connection there is another
+                return
+            if status is not None:
+                self.heard[status.job] = status
 
     def _news(self) -> Iterator[tuple[str, object]]:
         for job, followed in list(self._followed.items()):
@@ -296,17 +322,17 @@ class Session:
 
     # ---- futures
 
-    def _ask(self, make: Callable[[Calls], Future[Any]], then: Then) -> None:
+    def _ask(self, make: Callable[[Calls], Future[Any]], then: Then, quiet: bool = False) -> None:
         if self.calls is None:
             then(None, ConnectionError(self.words))
             return
         try:
-            self._waiting.append(_Waiting(make(self.calls), then))
+            self._waiting.append(_Waiting(make(self.calls), then, quiet))
         except PlatelightError as error:
             then(None, error)
 
-    def _chore(self, work: Callable[[Calls], Any], then: Then) -> None:
-        """Runs `work` in the session's thread: it may read files and wait for the server."""
+    def _chore(self, work: Callable[[Calls], Future[Any]], then: Then) -> None:
+        """Has the session's thread ask: it may read files and wait for the server before there is a question."""
         calls = self.calls
         if calls is None or not self.is_up:
             then(None, ConnectionError(self.words))
@@ -316,7 +342,7 @@ class Session:
             self._worker.start()
         future: Future[Any] = Future()
         self._chores.put((lambda: work(calls), future))
-        self._waiting.append(_Waiting(future, then))
+        self._waiting.append(_Waiting(future, then, quiet=False))
 
     def _do_chores(self) -> None:
         while (chore := self._chores.get()) is not None:
@@ -324,7 +350,7 @@ class Session:
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                future.set_result(work())
+                work().add_done_callback(partial(_pass_on, future))
             except BaseException as error:  # the border of the thread: whoever asked is told
                 future.set_exception(error)
 
@@ -335,6 +361,24 @@ class _Live:
 
     busy: bool = False
     wish: tuple[Recipe, Path, int, int, Callable[..., None]] | None = None
+
+
+def _shown(status: ServerStatus | None) -> object:
+    """What panels show of a server: its free memory is another number each time, and its words to a tenth of a GB."""
+    if status is None:
+        return None
+    workers = [(one.name, one.state, round((one.memory_free or 0) / 2**30, 1)) for one in status.workers]
+    return status.host, status.version, status.queued, status.running, workers
+
+
+def _pass_on(future: Future[Any], asked: Future[Any]) -> None:
+    """Settles the future that is waited for as the question was."""
+    if asked.cancelled():
+        future.set_exception(ConnectionError("the question was withdrawn"))
+    elif (error := asked.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(asked.result())
 
 
 def _hand_over(waiting: _Waiting) -> None:

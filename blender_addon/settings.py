@@ -1,7 +1,7 @@
 """What an artist sets for a shot, kept in the .blend: `scene.platelight.shots`, one group of settings per shot.
 
-Owns names, descriptions, ranges and defaults; those of the dials come from the recipe itself, so that panel, command
-line and server say the same. It does nothing: `gather` reads it, panels draw it. Frames here are scene frames.
+Owns names, descriptions, ranges and defaults; those of the dials are the recipe's own (`dials`). It does nothing:
+`gather` reads it, panels draw it. Frames here are scene frames.
 """
 
 import bpy
@@ -16,9 +16,9 @@ from bpy.props import (
 )
 
 from . import compat
-from .core import DEFAULT_LAYERS, LAYERS, Background, EngineChoice, Look, Output, Plate, fields_of, rule_of
+from .core import DEFAULT_LAYERS, LAYERS, Background, EngineChoice, Output, Plate, fields_of
+from .dials import PlatelightEngineOptions, PlatelightLook, dial
 
-INT_MOST = 2**31 - 1
 PATH = compat.path_options()
 
 
@@ -26,36 +26,8 @@ def _items(*rows):
     return tuple((row[0], row[1], row[2]) for row in rows)
 
 
-def _dial(owner, name):
-    """A property for a field of the recipe: its description, range, choices and default are the recipe's."""
-    item = next(item for item in fields_of(owner) if item.name == name)
-    rule = rule_of(item)
-    label = name.removesuffix("_stops").replace("_", " ").capitalize()
-    text = rule.description[:1].upper() + rule.description[1:] + (f", {rule.unit}" if rule.unit else "")
-    if rule.choices:
-        choices = tuple(
-            (choice, choice.upper() if len(choice) < 5 else choice.capitalize(), "") for choice in rule.choices
-        )
-        return EnumProperty(name=label, description=text, items=choices, default=item.default)
-    limits = {key: value for key, value in (("min", rule.minimum), ("max", rule.maximum)) if value is not None}
-    if isinstance(item.default, int):
-        whole = {key: int(min(value, INT_MOST)) for key, value in limits.items()}
-        return IntProperty(name=label, description=text, default=item.default, **whole)
-    return FloatProperty(name=label, description=text, default=item.default, precision=3, **limits)
-
-
 def _is_camera(_, candidate):
     return candidate.type == "CAMERA"
-
-
-class PlatelightLook(bpy.types.PropertyGroup):
-    """The dials; each is a field of the recipe's `look`."""
-
-    __annotations__ = {item.name: _dial(Look, item.name) for item in fields_of(Look)}
-
-
-class PlatelightEngineOptions(bpy.types.PropertyGroup):
-    """The engine's own options as custom properties: `options["detail"] = 0.5`. The server says which there are."""
 
 
 class PlatelightReference(bpy.types.PropertyGroup):
@@ -86,7 +58,7 @@ class PlatelightShot(bpy.types.PropertyGroup):
         name="First Frame On",
         description="Scene frame that shows the image's own file; 0 asks an Image node, else takes the scene's first",
     )
-    missing: _dial(Plate, "missing")
+    missing: dial(Plate, "missing")
 
     range_kind: EnumProperty(
         name="Frames",
@@ -149,8 +121,8 @@ class PlatelightShot(bpy.types.PropertyGroup):
         name="Image", description="The new background as an image, a sequence, a still or an HDRI", type=bpy.types.Image
     )
     background_prompt: StringProperty(name="Prompt", description="What the new background shows")
-    background_exposure: _dial(Background, "exposure_stops")
-    background_fit: _dial(Background, "fit")
+    background_exposure: dial(Background, "exposure_stops")
+    background_fit: dial(Background, "fit")
     background_offset: IntProperty(
         name="Offset", description="Frames by which the background is ahead of where it stands in the scene"
     )
@@ -197,7 +169,7 @@ class PlatelightShot(bpy.types.PropertyGroup):
     lights_collection: PointerProperty(
         name="Collection", description="Only the lights of this collection; empty takes all", type=bpy.types.Collection
     )
-    use_world: BoolProperty(name="World", description="The world's HDRI lights the foreground", default=True)
+    use_world: BoolProperty(name="World", description="The world lights the foreground", default=True)
     world_rotation: FloatProperty(
         name="Rotation", description="Turns the HDRI, anticlockwise from above", subtype="ANGLE", unit="ROTATION"
     )
@@ -243,8 +215,8 @@ class PlatelightShot(bpy.types.PropertyGroup):
         options={"ENUM_FLAG"},
         default=set(DEFAULT_LAYERS),
     )
-    output_compression: _dial(Output, "compression")
-    output_depth: _dial(Output, "depth")
+    output_compression: dial(Output, "compression")
+    output_depth: dial(Output, "depth")
 
     job: StringProperty(name="Job", description="The job sent last, as the server names it")
     version: IntProperty(name="Version", description="Number of the result made last; 0 before the first", min=0)

@@ -1,8 +1,8 @@
-"""From Blender's scene to a recipe. `gather` reads a shot; `Raster` draws the mattes that it names but are not there.
+"""From Blender's scene to a recipe. `gather` reads a shot; `Raster` makes what it names and is not there yet.
 
-The modules that know no `bpy` (`mapping`, `files`, `space`, `pictures`, `light_units`, `findings`, `names`, `memory`)
-hold the conversions; the others read Blender and hand plain numbers over. A module is imported when a name of it is
-first used, so that the former can be tested without Blender.
+The modules that know no `bpy` (`mapping`, `files`, `space`, `pictures`, `light_units`, `nodes`, `shading`, `blackbody`,
+`findings`, `names`, `memory`) hold the conversions; the others read Blender and hand plain numbers over. A module is
+imported when a name of it is first used, so that the former can be tested without Blender.
 """
 
 from __future__ import annotations

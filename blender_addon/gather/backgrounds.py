@@ -16,7 +16,7 @@ FIX_IMAGE = "background_image"
 
 
 def background(asked: Asked, shared_config: bool) -> Background:
-    """The recipe's background; that of an HDRI is kept, it lights only. Raises Stopped."""
+    """The recipe's background; that of an HDRI is kept, it lights only. A camera view is `views`'. Raises Stopped."""
     shot, findings = asked.shot, asked.findings
     kind = shot.background_kind
     if kind == "CLIP":
@@ -35,14 +35,9 @@ def background(asked: Asked, shared_config: bool) -> Background:
         return Background(prompt=shot.background_prompt, **_shown(shot))
     if kind == "REFERENCES":
         return Background(references=_references(asked), **_shown(shot))
-    if kind == "CAMERA_VIEW":
-        raise findings.stop(
-            "A view of the scene is not rendered by Platelight: render it to a sequence and choose that.",
-            "background_kind",
-        )
     if kind == "HDRI":
         findings.note(
-            "The HDRI lights the foreground; to see it behind, render a view of it to a sequence and choose that.",
+            "The HDRI lights the foreground; to see it behind, put it into the world and choose Camera View.",
             "background_kind",
         )
     return Background()

@@ -25,13 +25,13 @@ def scene_lights(
     objects = list(_lit(scene, collection, findings))
     if not objects:
         return ()
-    tints = [_shading(one, findings) for one in objects]
+    for one in objects:
+        _tell(one, findings)
     held = timeline.now(context, scene, objects)
     if held is not None:
-        seen = [_read(held, tints)] * len(frames)
+        seen = [_read(held)] * len(frames)
     else:
-        scene_frames = [mapping.scene(number) for number in frames]
-        seen = timeline.over_frames(scene, objects, scene_frames, lambda evaluated: _read(evaluated, tints))
+        seen = timeline.over_frames(scene, objects, [mapping.scene(number) for number in frames], _read)
     found = []
     for i, one in enumerate(objects):
         lamps = [frame[i] for frame in seen]
@@ -74,27 +74,32 @@ def _is_animated(one: Any) -> bool:
     return one.animation_data is not None
 
 
-def _shading(one: Any, findings: Findings) -> tuple[float, tuple[float, float, float]]:
-    """Strength and colour that a light's nodes multiply it by."""
-    held = emission(compat.surface_nodes(one.data), "ShaderNodeOutputLight", "ShaderNodeEmission")
-    if held is None:
-        findings.note(f"The nodes of the light {one.name} are not read: it is sent as without them.")
-        return 1.0, (1.0, 1.0, 1.0)
+STANDS_IN = {"shader": "it is sent as without nodes", "color": "white stands in", "strength": "1 stands in"}
+
+
+def _tell(one: Any, findings: Findings) -> None:
+    """Says what of a light does not reach the recipe."""
+    for what, node in emission(compat.surface_nodes(one.data), compat.working_primaries()).left_out:
+        if what == "shader":
+            text = f"The light {one.name} shines through the node {node}, which is no Emission"
+        else:
+            text = f"The {what} of the light {one.name} comes from the node {node} and has no single value"
+        findings.note(f"{text}: {STANDS_IN[what]}. Give it an Emission with a plain color and strength.")
     if one.data.type == "AREA" and one.data.spread < SPREAD_FULL:
         findings.note(f"The area light {one.name} is sent as shining all around: its spread is not in a recipe.")
-    return held
 
 
-def _read(evaluated: Sequence[Any], tints: Sequence[tuple[float, tuple[float, float, float]]]) -> list[Lamp]:
+def _read(evaluated: Sequence[Any]) -> list[Lamp]:
     space = compat.working_primaries()
-    return [_lamp(one, strength, tint, space) for one, (strength, tint) in zip(evaluated, tints, strict=True)]
+    return [_lamp(one, space) for one in evaluated]
 
 
-def _lamp(one: Any, strength: float, tint: tuple[float, float, float], space: str) -> Lamp:
-    held = one.data
-    warmth = compat.light_temperature_color(held)
-    color = [a * b * c for a, b, c in zip(held.color, warmth, tint, strict=True)]
-    energy = 0.0 if one.hide_render else max(held.energy, 0.0) * strength * 2.0 ** compat.light_exposure(held)
+def _lamp(one: Any, space: str) -> Lamp:
+    held, warmth = one.data, compat.light_temperature_color(one.data)
+    nodes = emission(compat.surface_nodes(held), space)
+    color = [max(a * b * c, 0.0) for a, b, c in zip(held.color, warmth, nodes.color, strict=True)]
+    strength = max(held.energy * nodes.strength, 0.0)
+    energy = 0.0 if one.hide_render else strength * 2.0 ** compat.light_exposure(held)
     return Lamp(
         kind=held.type,
         matrix=rows(one.matrix_world),

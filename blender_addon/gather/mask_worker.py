@@ -20,11 +20,19 @@ def main(order):
 
     compat.use_working_primaries(order["working_space"])
     scene = _mask_scene(order, compat) if order["kind"] == "mask" else _socket_scene(order, compat)
+    render_frames(scene, order, compat)
+
+
+def render_frames(scene, order, compat):
+    """Renders what is not there yet, and tells of every frame. Takes what the interface leaves of the machine."""
+    if hasattr(os, "nice"):
+        os.nice(10)
     render = scene.render
     render.resolution_x, render.resolution_y = order["width_px"], order["height_px"]
-    render.resolution_percentage = 100
+    render.resolution_percentage = order["percentage"]
     render.pixel_aspect_x, render.pixel_aspect_y = order["aspect"]
-    render.use_compositing, render.use_sequencer, render.use_file_extension = True, False, True
+    render.use_compositing = order["kind"] in ("mask", "socket")
+    render.use_sequencer, render.use_file_extension, render.use_multiview, render.use_stamp = False, True, False, False
     render.use_overwrite, render.use_placeholder, render.use_border = True, False, False
     compat.set_exact_compositor(render)
     compat.set_exr(render.image_settings, order["depth"])

@@ -6,7 +6,7 @@ everything is read anew. No `bpy` here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -17,9 +17,9 @@ class Memory:
     """Values by what they were made of."""
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, object] = {}
+        self._held: dict[tuple[Hashable, ...], object] = {}
 
-    def recall(self, key: Hashable, make: Callable[[], Value]) -> Value:
+    def recall(self, key: tuple[Hashable, ...], make: Callable[[], Value]) -> Value:
         """The value under `key`, made if it is not there."""
         if key not in self._held:
             if len(self._held) >= HELD_MOST:
@@ -27,6 +27,6 @@ class Memory:
             self._held[key] = make()
         return self._held[key]  # type: ignore[return-value]
 
-    def forget(self) -> None:
-        """Everything is made anew from here on."""
-        self._held.clear()
+    def forget(self, kinds: Collection[str] = ()) -> None:
+        """What has a key that begins with one of `kinds` is made anew from here on; without kinds everything."""
+        self._held = {key: value for key, value in self._held.items() if kinds and key[0] not in kinds}

@@ -7,6 +7,7 @@ this is for badges and for the camera. No `bpy` here.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 HEADER_MOST = 1 << 20  # bytes; a header beyond that carries something odd and is not needed
 MAGIC = b"\x76\x2f\x31\x01"
 ACES_FLAG, INTEROP, PRIMARIES, ASPECT = "acesImageContainerFlag", "colorInteropID", "chromaticities", "pixelAspectRatio"
+CRYPTOMATTE = re.compile(r"cryptomatte/[^/]+/name")
 
 INTEROP_NAMES = {
     "lin_rec709_scene": "Linear Rec.709",
@@ -58,14 +60,32 @@ class Header:
 def read_header(path: Path) -> Header | None:
     """The first part's header of an EXR, or None for what is not a readable EXR."""
     try:
-        with path.open("rb") as file:
-            data = file.read(HEADER_MOST)
-        return _header(_attributes(data)) if data[:4] == MAGIC else None
+        return _header(attributes(path))
     except (OSError, struct.error, ValueError, KeyError, IndexError):
         return None
 
 
-def _attributes(data: bytes) -> dict[str, bytes]:
+def read_names(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names of the first part's channels, and of the Cryptomattes whose ids it holds; none of what is no EXR."""
+    try:
+        found = attributes(path)
+        data, at, channels = found["channels"], 0, set()
+        while data[at] != 0:
+            end = data.index(0, at)
+            channels.add(data[at:end].decode("latin-1"))
+            at = end + 17  # type, linearity, sampling
+    except (OSError, struct.error, ValueError, KeyError, IndexError):
+        return frozenset(), ()
+    layers = {text.decode("utf-8", "replace") for key, text in found.items() if CRYPTOMATTE.fullmatch(key)}
+    return frozenset(channels), tuple(sorted(layers))
+
+
+def attributes(path: Path) -> dict[str, bytes]:
+    """The first part's header as name -> bytes. Raises OSError, and ValueError or IndexError for what is no EXR."""
+    with path.open("rb") as file:
+        data = file.read(HEADER_MOST)
+    if data[:4] != MAGIC:
+        raise ValueError("no EXR")
     found: dict[str, bytes] = {}
     at = 8
     while data[at] != 0:

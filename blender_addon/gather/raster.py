@@ -1,9 +1,10 @@
-"""Masks and compositor sockets as EXR sequences, drawn by a child Blender so that this one never waits.
+"""Masks, compositor sockets, worlds and views as EXR sequences, made by a child Blender: this one never waits.
 
 `gather` names what is to be drawn (`RasterOrder`) and where; an operator starts it (`Raster`), polls, and may cancel.
 Drawings lie in a folder named by what they are drawn of, so what has not changed is not drawn again, and a drawing that
-was stopped goes on. Writing the library for the child takes about a millisecond for a mask; a socket before 5.0 takes
-its whole scene along.
+was stopped goes on. What moves cannot be named so, for a .blend holds it as it is on the current frame: there the
+child tells whether it has changed. Writing the library for the child takes about a millisecond for a mask; a view, and
+a socket before 5.0, take their whole scene along.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,22 +27,32 @@ from typing import Any, Literal
 import bpy
 
 from .. import compat
-from ..core import FrameRange, SequencePath
+from ..core import CameraFrame, FrameRange, SequencePath
 from .content import content_digest
 from .mapping import FrameMapping
+from .space import solved_pose
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
-NAME = "matte"
+Kind = Literal["mask", "socket", "world", "view"]
+NAMES: Mapping[Kind, str] = {"mask": "matte", "socket": "matte", "world": "probe", "view": "view"}
 KEY_LENGTH = 16
-WORKER = Path(__file__).with_name("mask_worker.py")
+NEED_NO_SCREEN = {"CYCLES"}
+STAMP = "made_of.txt"  # beside what a child rendered: what it was rendered of
+DRAWER, RENDERER = Path(__file__).with_name("mask_worker.py"), Path(__file__).with_name("render_worker.py")
+# On Windows: no console, and less urgent than the interface. Elsewhere the child is nice by itself.
+QUIET = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 _RUNNING: list[Raster] = []  # what `cancel_all` ends when Blender quits or the extension is switched off
 
 
 @dataclass(frozen=True)
 class RasterOrder:
-    """What is to be drawn. `frames` are the plate's file numbers; `name` is a mask's, a tree's or a scene's."""
+    """What is to be made. `frames` are the plate's file numbers; `name` is a mask's, a tree's, a world's or a scene's.
 
-    kind: Literal["mask", "socket"]
+    A view is seen through the object `camera`, or through the frames of a solve. `judged_by_child` says that files
+    that are there may have been made of something else: only the child can tell.
+    """
+
+    kind: Kind
     name: str
     frames: FrameRange
     mapping: FrameMapping
@@ -51,16 +63,26 @@ class RasterOrder:
     scene: str = ""
     node: str = ""
     socket: str = ""
+    percentage: int = 100
+    judged_by_child: bool = False
+    camera: str = ""
+    solved: tuple[CameraFrame, ...] = ()
 
     @property
     def sequence(self) -> SequencePath:
         """Where the drawings are found."""
-        return SequencePath(self.folder, f"{NAME}.", ".exr", 4)
+        return SequencePath(self.folder, f"{NAMES[self.kind]}.", ".exr", 4)
 
     @property
     def missing(self) -> tuple[int, ...]:
         """File numbers that are still to be drawn."""
         return self.sequence.missing(self.frames) if self.folder.is_dir() else tuple(self.frames)
+
+    def forget(self) -> None:
+        """Has a view or a world rendered again, whatever is there. Drawings are named by what they are drawn of."""
+        if self.kind in {"world", "view"}:
+            for path in self.folder.glob("*.exr"):
+                path.unlink()
 
 
 def content_key(datablock: Any, size: tuple[int, int]) -> str:
@@ -94,8 +116,8 @@ class Raster:
     _total: int = 0
 
     def start(self) -> Raster:
-        """Begins to draw what is missing; done at once where nothing is."""
-        missing = self.order.missing
+        """Begins to make what is missing; done at once where nothing is."""
+        missing = tuple(self.order.frames) if self.order.judged_by_child else self.order.missing
         self._total, self.started = len(missing), time.monotonic()
         if not missing:
             self.state = "done"
@@ -106,8 +128,8 @@ class Raster:
         (home / "order.json").write_text(json.dumps(_message(self.order, missing, home)), encoding="utf-8")
         with (home / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(
-                _command(home / "order.json"), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                _command(self.order, home / "order.json"), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, creationflags=QUIET,
             )  # fmt: skip
         self.state = "running"
         _RUNNING.append(self)
@@ -116,19 +138,20 @@ class Raster:
     @property
     def progress(self) -> tuple[int, int]:
         """Frames drawn, and frames to be drawn in all."""
-        if self.state == "done":
-            return self._total, self._total
+        return (self._total if self.state == "done" else self._told()), self._total
+
+    def _told(self) -> int:
         path = self._home / "done.txt" if self._home else None
-        return (path.read_bytes().count(b"\n") if path and path.exists() else 0), self._total
+        return path.read_bytes().count(b"\n") if path and path.exists() else 0
 
     def poll(self) -> State:
         """Where it stands. Never blocks. When it has failed `text` says why in one sentence."""
         if self._process is None or self.state != "running" or self._process.poll() is None:
             return self.state
-        left = self.order.missing
-        self.state = "failed" if left else "done"
-        if left:
-            self.text = f"The {self.order.kind} {self.order.name} could not be drawn: {self._last_line()}"
+        failed = self._told() < self._total or bool(self.order.missing)
+        self.state = "failed" if failed else "done"
+        if failed:
+            self.text = f"{_named(self.order)}: {self._last_line()}"
         self._close()
         return self.state
 
@@ -178,28 +201,49 @@ atexit.register(cancel_all)
 
 
 def _datablock(order: RasterOrder) -> Any:
-    if order.kind == "mask":
-        return bpy.data.masks[order.name]
+    if order.kind in {"mask", "world", "view"}:
+        return {"mask": bpy.data.masks, "world": bpy.data.worlds, "view": bpy.data.scenes}[order.kind][order.name]
     return bpy.data.node_groups[order.name] if compat.trees_are_datablocks() else bpy.data.scenes[order.name]
 
 
+def _named(order: RasterOrder) -> str:
+    if order.kind != "view":
+        return f"The {order.kind} {order.name} could not be {'rendered' if order.kind == 'world' else 'drawn'}"
+    text = f"The view of the scene {order.name} could not be rendered"
+    if bpy.data.scenes[order.name].render.engine not in NEED_NO_SCREEN:
+        text += " (its engine needs a graphics driver, which a Blender without a window may lack: take Cycles)"
+    return text
+
+
 def _message(order: RasterOrder, missing: tuple[int, ...], home: Path) -> dict[str, Any]:
-    """The order as the child reads it. A mask is half, a socket what the compositor computed."""
+    """The order as the child reads it. Masks and views are half, a socket what the compositor computed, and the sun in
+    a world is brighter than a half can tell."""
     render = bpy.data.scenes[order.scene].render if order.scene else bpy.context.scene.render
     return {
         "kind": order.kind, "name": order.name, "node": order.node, "socket": order.socket,
         "library": str(home / "drawn.blend"), "done": str(home / "done.txt"),
         "extension": str(Path(compat.__file__).parent), "working_space": compat.working_primaries(),
         "width_px": order.width_px, "height_px": order.height_px, "aspect": order.aspect,
-        "depth": 16 if order.kind == "mask" else 32, "rate": (render.fps, render.fps_base),
+        "depth": 16 if order.kind in {"mask", "view"} else 32, "rate": (render.fps, render.fps_base),
+        "percentage": order.percentage, "camera": order.camera, "stamp": str(order.folder / STAMP),
+        "solved": [(order.mapping.scene(one.frame), *solved_pose(one, _unit_m(order))) for one in order.solved],
         "frames": [(order.mapping.scene(number), str(order.sequence.path(number))) for number in missing],
     }  # fmt: skip
 
 
-def _command(order: Path) -> list[str]:
-    """A child Blender, or a child Python where Blender is the `bpy` module and has no program."""
+def _unit_m(order: RasterOrder) -> float:
+    return bpy.data.scenes[order.scene].unit_settings.scale_length if order.scene else 1.0
+
+
+def _command(order: RasterOrder, message: Path) -> list[str]:
+    """A child Blender, or a child Python where Blender is the `bpy` module and has no program.
+
+    A view is rendered as the artist would, with their add-ons and devices; the others need nothing of these.
+    """
+    worker = DRAWER if order.kind in {"mask", "socket"} else RENDERER
     if bpy.app.binary_path and os.access(bpy.app.binary_path, os.X_OK):
-        start = [bpy.app.binary_path, "--background", "--factory-startup", "--python-exit-code", "7", "--python"]
+        bare = [] if order.kind == "view" else ["--factory-startup"]
+        start = [bpy.app.binary_path, "--background", *bare, "--python-exit-code", "7", "--python"]
     else:
         start = [sys.executable]
-    return [*start, str(WORKER), "--", str(order)]
+    return [*start, str(worker), "--", str(message)]

@@ -45,6 +45,7 @@ from .pictures import colorspace
 from .plates import Source, folder_of
 from .ranges import frame_rate, plate_source, shot_frames, told_space
 from .raster import RasterOrder
+from .views import camera_view
 from .world import hdri_probe, plate_probe, world_probe
 
 Read = TypeVar("Read")
@@ -56,7 +57,8 @@ class Gathered:
 
     `recipe` is None where a problem stops it; `base` is the folder that relative paths would start at. `mapping` tells
     scene frames from file numbers, for whoever builds the result. `drawings` are to be made (`raster.Raster`) before
-    the recipe is sent: the matte that it names is not there yet. `folder` and `version` are where the result goes.
+    the recipe is sent: a matte, view or world that it names is not there yet, or may be out of date. `folder` and
+    `version` are where the result goes.
     """
 
     recipe: Recipe | None
@@ -112,9 +114,16 @@ class _Reader:
             return self._answer(None, Path(home or "."), plate)
         beside = folder.parent if folder else Path(home or ".")  # versions of a result share the drawn mattes
         asked = Asked(self.scene, self.shot, plate, frames, beside, self.memory, self.findings)
-        parts = _Parts(*self._pictures(asked), *self._space(plate, frames))
+        seen = Findings()  # a view needs the camera, whose problems are told after those of pictures
+        camera = self._try(lambda: self._camera(plate, frames, seen))
+        matte, behind, orders = self._pictures(asked, camera)
+        before = self._count()
+        self.findings.problems.extend(seen.problems)
+        error = f"{camera.error_px:.2f} px" if camera and camera.error_px is not None else ""
+        self._input("camera", self.shot.camera_kind != "NONE", before, error)
+        parts = _Parts(matte, behind, camera, *self._space(asked, orders))
         recipe = None if self.findings.stopped else self._try(lambda: self._recipe(plate, frames, folder, parts))
-        drawings = (parts.drawing,) if parts.drawing and recipe else ()
+        drawings = tuple(orders) if recipe else ()
         return self._answer(recipe, Path(home) if home else asked.output, plate, drawings, folder, version)
 
     def _answer(
@@ -140,37 +149,41 @@ class _Reader:
         )
         return top / file_name(self.shot.name) / version_name(version)
 
-    def _pictures(self, asked: Asked) -> tuple[Matte | None, RasterOrder | None, Background]:
+    def _pictures(
+        self, asked: Asked, camera: CameraSource | None
+    ) -> tuple[Matte | None, Background, list[RasterOrder]]:
         kind, before = self.shot.matte_kind, self._count()
-        held = self._try(lambda: matte(asked)) or (None, None)
+        held, drawn = self._try(lambda: matte(asked)) or (None, None)
         self._input("matte", kind != "NONE", before, kind.replace("_", " ").lower())
         kind, before = self.shot.background_kind, self._count()
-        behind = self._try(lambda: background(asked, self.shared_config)) or Background()
+        if kind == "CAMERA_VIEW":
+            behind, viewed = self._try(lambda: camera_view(asked, camera)) or (Background(), None)
+        else:
+            behind, viewed = self._try(lambda: background(asked, self.shared_config)) or Background(), None
         self._input("background", kind != "KEEP", before, kind.replace("_", " ").lower())
-        return (*held, behind)
+        return held, behind, [order for order in (drawn, viewed) if order is not None]
 
     def _space(
-        self, plate: Source, frames: FrameRange
-    ) -> tuple[CameraSource | None, tuple[Light, ...], Probe | None, Probe | None, Ground | None]:
-        shot, scene, findings, before = self.shot, self.scene, self.findings, self._count()
-        camera = self._try(lambda: self._camera(plate, frames))
-        error = f"{camera.error_px:.2f} px" if camera and camera.error_px is not None else ""
-        self._input("camera", shot.camera_kind != "NONE", before, error)
+        self, asked: Asked, orders: list[RasterOrder]
+    ) -> tuple[tuple[Light, ...], Probe | None, Probe | None, Ground | None]:
+        shot, findings, plate, frames = self.shot, self.findings, asked.plate, asked.frames
         before, lights = self._count(), ()
         if shot.use_lights:
             lights = self._try(lambda: self._lights(frames, plate.mapping)) or ()
-        probe = self._try(lambda: self._probe(plate.mapping))
-        lit = f"{len(lights)} lights" + (", HDRI" if probe else "") if lights else "HDRI" if probe else ""
+        probe, rendered = self._try(lambda: self._probe(asked)) or (None, None)
+        orders.extend([rendered] if rendered else [])
+        world = "" if probe is None else "HDRI" if probe.path is not None and rendered is None else "world"
+        lit = ", ".join(filter(None, (f"{len(lights)} lights" if lights else "", world)))
         self._input("light", bool(lit), before, lit)
         filmed = self._try(lambda: plate_probe(shot, findings))
         before = self._count()
         scene_frame = plate.mapping.scene(frames.first)
-        plane = self._try(lambda: ground(self.context, scene, shot, scene_frame, findings))
+        plane = self._try(lambda: ground(self.context, self.scene, shot, scene_frame, findings))
         self._input("ground", shot.ground_kind != "NONE", before)
-        return camera, lights, probe, filmed, plane
+        return lights, probe, filmed, plane
 
-    def _camera(self, plate: Source, frames: FrameRange) -> CameraSource | None:
-        shot, scene, findings = self.shot, self.scene, self.findings
+    def _camera(self, plate: Source, frames: FrameRange, findings: Findings) -> CameraSource | None:
+        shot, scene = self.shot, self.scene
         if shot.camera_kind == "SOLVE":
             clip = shot.camera_clip or (shot.plate_clip if shot.plate_kind == "CLIP" else None)
             if clip is None:
@@ -200,13 +213,10 @@ class _Reader:
         self.findings.problems.extend(one for one in problems if one not in self.findings.problems)
         return lights
 
-    def _probe(self, mapping: FrameMapping) -> Probe | None:
-        shot, findings = self.shot, self.findings
-        if shot.background_kind == "HDRI":
-            if shot.background_image is None:
-                raise findings.stop("The background is an HDRI, and none is chosen: open one.", "background_image")
-            return hdri_probe(shot.background_image, shot, mapping, self.shared_config, findings)
-        return world_probe(self.scene, shot, mapping, self.shared_config, findings) if shot.use_world else None
+    def _probe(self, asked: Asked) -> tuple[Probe | None, RasterOrder | None]:
+        if self.shot.background_kind == "HDRI":
+            return hdri_probe(asked, self.shared_config), None
+        return world_probe(asked, self.shared_config) if self.shot.use_world else (None, None)
 
     def _recipe(self, plate: Source, frames: FrameRange, folder: Path | None, parts: _Parts) -> Recipe:
         shot, render = self.shot, self.scene.render
@@ -252,7 +262,6 @@ class _Reader:
 @dataclass(frozen=True)
 class _Parts:
     matte: Matte | None
-    drawing: RasterOrder | None
     background: Background
     camera: CameraSource | None
     lights: tuple[Light, ...]

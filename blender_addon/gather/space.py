@@ -75,6 +75,22 @@ def rec709(color: Sequence[float], working_space: str) -> Vector3:
     return (red, green, blue)
 
 
+def from_rec709(color: Sequence[float], working_space: str) -> Vector3:
+    """A colour of Rec.709 in Blender's working space, by Cramer's rule."""
+    a, b, c = TO_REC709.get(working_space, TO_REC709["Linear Rec.709"])
+    whole = _determinant(a, b, c)
+    columns = []
+    for i in range(3):
+        one, two, three = ([*row[:i], value, *row[i + 1 :]] for row, value in zip((a, b, c), color, strict=True))
+        columns.append(_determinant(one, two, three) / whole)
+    red, green, blue = columns
+    return (red, green, blue)
+
+
+def _determinant(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> float:
+    return a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0]) + a[2] * (b[0] * c[1] - b[1] * c[0])
+
+
 @dataclass(frozen=True)
 class Picture:
     """The plate's size, and its pixel aspect as Blender's render settings have it (x, y; anamorphic 2 is (2, 1))."""
@@ -147,6 +163,19 @@ def solve_camera_frame(frame: int, matrix: Rows, optics: SolveOptics, unit_m: fl
         optics.width_px,
         optics.height_px,
     )
+
+
+def solved_pose(one: CameraFrame, unit_m: float = 1.0) -> tuple[list[list[float]], float, float, float]:
+    """A recipe's camera as a Blender camera has it, the inverse of `object_camera_frame` for a sensor that fits across.
+
+    -> camera-to-world as rows (Z-up, units), the focal length in sensor widths, shift x, shift y
+    """
+    x, y, z, _ = one.camera_to_world
+    rows = [[*x[:3], x[3] / unit_m], [-value for value in z[:3]] + [-z[3] / unit_m], [*y[:3], y[3] / unit_m]]
+    tall = one.focal_px_x / one.focal_px_y
+    shift_x = (one.width_px / 2 - one.principal_x) / one.width_px
+    shift_y = (one.principal_y - one.height_px / 2) * tall / one.width_px
+    return [*rows, [0.0, 0.0, 0.0, 1.0]], one.focal_px_x / one.width_px, shift_x, shift_y
 
 
 _LENS_KEYS = {

@@ -1,6 +1,7 @@
-"""Objects as they are on other frames: animation, drivers, constraints and parents evaluated, the playhead left alone.
+"""Objects and worlds as they are on other frames: animation, drivers, constraints and parents evaluated, the playhead
+left alone.
 
-The objects are linked into a scene of their own for a moment, and that scene is stepped through the frames: Blender
+They are linked into a scene of their own for a moment, and that scene is stepped through the frames: Blender
 brings in whatever they depend on. The artist's scene, frame and unkeyed changes are not touched (`frame_set` on it
 would undo unkeyed changes, and cost a redraw of everything). 10 µs per frame for two objects on 2 cores; the artist's
 frame handlers are kept from running meanwhile. Rigid body simulations do not run in it.
@@ -22,11 +23,11 @@ TRANSIENT_NAME = ".platelight timeline"
 def over_frames(
     scene: Any, objects: Sequence[Any], frames: Sequence[int], read: Callable[[list[Any]], Read]
 ) -> list[Read]:
-    """What `read` makes of the evaluated objects (in order) on each of the scene frames.
+    """What `read` makes of the evaluated objects or worlds (in order) on each of the scene frames.
 
     What cannot change is read once: the list then repeats one value. Nothing of Blender's may be kept by `read`.
     """
-    if all(_is_still(one) for one in objects):
+    if all(is_still(one) for one in objects):
         with _transient(scene, objects) as stepped:
             value = read(stepped(frames[0]))
         return [value] * len(frames)
@@ -39,20 +40,32 @@ def now(context: Any, scene: Any, objects: Sequence[Any]) -> list[Any] | None:
 
     Costs nothing, so a light can be dragged with the result following. Only for the scene of the context.
     """
-    if context is None or getattr(context, "scene", None) != scene or not all(_is_still(one) for one in objects):
+    if context is None or getattr(context, "scene", None) != scene or not all(is_still(one) for one in objects):
         return None
     graph = context.evaluated_depsgraph_get()
     return [one.evaluated_get(graph) for one in objects]
 
 
-def _is_still(thing: Any) -> bool:
-    """Whether nothing about an object can depend on the frame. Errs towards moving."""
-    if thing.parent is not None or any(not one.mute for one in thing.constraints):
-        return False
-    if thing.rigid_body is not None:
-        return False
-    owners = [thing, thing.data, getattr(thing.data, "node_tree", None)]
-    return not any(_is_animated(owner) for owner in owners if owner is not None)
+def is_still(thing: Any) -> bool:
+    """Whether nothing about an object or a world can depend on the frame. Errs towards moving."""
+    if isinstance(thing, bpy.types.Object):
+        if thing.parent is not None or any(not one.mute for one in thing.constraints) or thing.rigid_body is not None:
+            return False
+        if thing.data is not None and not is_still(thing.data):
+            return False
+    trees = trees_of(getattr(thing, "node_tree", None))
+    return not any(_is_animated(owner) for owner in (thing, *trees))
+
+
+def trees_of(tree: Any) -> list[Any]:
+    """A node tree and those of the groups in it, each once."""
+    found, waiting = [], [tree]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            waiting.extend(node.node_tree for node in one.nodes if getattr(node, "node_tree", None) is not None)
+    return found
 
 
 def _is_animated(owner: Any) -> bool:
@@ -69,7 +82,10 @@ def _transient(scene: Any, objects: Sequence[Any]) -> Iterator[Callable[[int], l
     try:
         _like(made, scene)
         for one in objects:
-            made.collection.objects.link(one)
+            if isinstance(one, bpy.types.World):
+                made.world = one
+            else:
+                made.collection.objects.link(one)
 
         def stepped(frame: int) -> list[Any]:
             made.frame_set(frame)

@@ -70,7 +70,7 @@ def _show(group: NodeTree, delivery: Delivery) -> None:
     empty = sockets.left_empty(group, _shown_outputs(layers))
     if empty:
         notes.append(f"{delivery.title()} has no {', '.join(empty)}: these outputs are empty.")
-    _reload_landed(group, delivery)
+    _forget_landed(group, delivery)
     set_status(group, Status(delivery.title(), delivery.missing(), tuple(filter(None, notes))))
 
 
@@ -80,7 +80,7 @@ def _shown_outputs(layers: dict[str, NodeSocket]) -> set[str]:
 
 
 def _build(group: NodeTree, delivery: Delivery, layers: dict[str, NodeSocket], space: str) -> None:
-    """The inside anew, all but the Image nodes, which would read a frame from disk on the main thread."""
+    """The inside anew, all but the Image nodes, whose sockets come from the files."""
     _clear(group)
     sockets.ensure_outputs(group, _shown_outputs(layers))
     wiring = Wiring(group)
@@ -109,8 +109,8 @@ def _clear(group: NodeTree) -> None:
             group.nodes.remove(node)
 
 
-def _reload_landed(group: NodeTree, delivery: Delivery) -> None:
-    """Reloads where a scene stands on a frame that Blender saw missing; others are looked for when they are shown."""
+def _forget_landed(group: NodeTree, delivery: Delivery) -> None:
+    """Forgets where a scene stands on a frame that Blender saw missing; others are looked for when they are shown."""
     shown = f"{delivery.folder}\n{delivery.delivered}"
     before = group.get(_SHOWN, "")
     if before == shown:
@@ -123,4 +123,4 @@ def _reload_landed(group: NodeTree, delivery: Delivery) -> None:
     landed = {number for number in delivery.delivered if number not in known}
     seen = {delivery.file_number(scene.frame_current) for scene in bpy.data.scenes}
     if landed & seen:
-        images.reload(group)
+        images.forget_frames(group)

@@ -16,6 +16,7 @@ from bpy.types import ColorManagedInputColorspaceSettings, Image, Node, NodeSock
 from ..core import FrameError
 from .delivery import Delivery
 from .layers import AUX_LAYERS, MAIN_LAYERS, SOCKET_OF
+from .stand_in import stand_in
 
 MAIN, AUX = "main", "aux"
 ROLE = "platelight_role"  # on the Image nodes of a group
@@ -29,22 +30,19 @@ def image_node(group: NodeTree, role: str) -> Node | None:
 def point_at(group: NodeTree, role: str, shot: str, delivery: Delivery) -> tuple[Node, str]:
     """The group's Image node for `role`, showing this delivery; and what is to be said about its colour, or nothing.
 
-    The file that names the sequence stays the same while a version grows, because another one would be a reload. The
-    node has the frames of the whole job from the start: which of them show is told by the flag, at no cost.
+    The file that names the sequence stays the same while a version grows. The node has the frames of the whole job from
+    the start: which of them show is told by the flag, at no cost. No frame is read here, see `stand_in`.
     """
     node = image_node(group, role) or _new_node(group, role)
     path, frames = _sequence_file(node.image, role, delivery), delivery.frames
-    image = node.image or _loaded(path, f"Platelight {shot}" + (" aux" if role == AUX else ""))
-    note = _set_space(image, delivery.colorspace)
     _set(node, frame_start=delivery.scene_frame_first, frame_duration=frames.last - frames.first + 1)
     _set(node, frame_offset=frames.first - 1, use_auto_refresh=True, use_cyclic=False)
-    if _absolute(image) != path:
-        image.filepath = _as_blender_saves(path)
-        image.reload()
-        _set_space(image, delivery.colorspace)  # from 5.0 on a reload takes the space that the file's header names
-    if node.image is None:
-        node.image = image  # last, when all is set: from here on Blender reads the file whenever something changes
-    return node, note
+    image = node.image
+    if image is None or _absolute(image) != path:
+        image = _named(node, path, delivery.colorspace, f"Platelight {shot}" + (" aux" if role == AUX else ""))
+    elif image.colorspace_settings.name != _space(image, delivery.colorspace):
+        image = _named(node, path, delivery.colorspace, image.name)
+    return node, _note(image, delivery.colorspace)
 
 
 def remove(group: NodeTree, role: str) -> None:
@@ -72,12 +70,12 @@ def is_elsewhere(group: NodeTree, delivery: Delivery) -> bool:
     return node is None or not _belongs(node.image, delivery.main_file, delivery)
 
 
-def reload(group: NodeTree) -> None:
+def forget_frames(group: NodeTree) -> None:
     """Makes Blender forget what it knows of the files; needed where it has seen a frame that was not there yet."""
     for role in (MAIN, AUX):
         node = image_node(group, role)
         if node is not None and node.image is not None:
-            node.image.reload()
+            node.image.buffers_free()
 
 
 def layer_sockets(node: Node, role: str) -> Mapping[str, NodeSocket]:
@@ -92,9 +90,22 @@ def _layers(role: str) -> tuple[str, ...]:
     return MAIN_LAYERS if role == MAIN else AUX_LAYERS
 
 
-def _loaded(path: Path, name: str) -> Image:
-    image = bpy.data.images.load(str(path), check_existing=False)
-    image.name, image.filepath, image.source = name, _as_blender_saves(path), "SEQUENCE"
+def _named(node: Node, path: Path, colorspace: str, name: str) -> Image:
+    """The node's image, made where there is none, named by this file and with the sockets of its layers."""
+    image = node.image
+    with stand_in(path) as small:
+        if image is None:
+            image = bpy.data.images.load(str(small), check_existing=False)
+            image.name, image.source = name, "SEQUENCE"
+        else:
+            image.filepath = str(small)
+        # Last, as from 5.0 on whatever reads the file takes the space that its header names.
+        _set(image.colorspace_settings, name=_space(image, colorspace))
+        if node.image is None:
+            node.image = image
+            _set(image.colorspace_settings, name=_space(image, colorspace))
+        image.filepath_raw = _as_blender_saves(path)
+        image.buffers_free()
     return image
 
 
@@ -138,22 +149,28 @@ def _as_blender_saves(path: Path) -> str:
 
 
 def _set(owner: Image | Node | ColorManagedInputColorspaceSettings, **values: int | str) -> None:
-    """Sets what is different. Setting any of these, to the same value too, makes Blender read a frame from disk."""
+    """Sets what is different. Setting some of these, to the same value too, makes Blender read a frame from disk."""
     for name, value in values.items():
         if getattr(owner, name) != value:
             setattr(owner, name, value)
 
 
-def _set_space(image: Image, name: str) -> str:
-    try:
-        _set(image.colorspace_settings, name=name)
-    except TypeError:
-        _set(image.colorspace_settings, name=working_space())
-        return (
-            f"This Blender has no colour space '{name}', so the result is shown as if it were in Blender's working "
-            "space. Start Blender with the $OCIO config that the plate is made in."
-        )
-    return ""
+def _space(image: Image, name: str) -> str:
+    """The space that the image is to have: the one asked for, where this Blender knows it."""
+    return name if _is_known(image, name) else working_space()
+
+
+def _is_known(image: Image, name: str) -> bool:
+    return name in image.colorspace_settings.bl_rna.properties["name"].enum_items
+
+
+def _note(image: Image, name: str) -> str:
+    if _is_known(image, name):
+        return ""
+    return (
+        f"This Blender has no colour space '{name}', so the result is shown as if it were in Blender's working "
+        "space. Start Blender with the $OCIO config that the plate is made in."
+    )
 
 
 def working_space() -> str:

@@ -6,6 +6,7 @@
     │   ├── FrameError        a frame is missing, damaged, or disagrees with its sequence
     │   ├── ColorError        a colour space is unknown or cannot be told
     │   ├── CameraError       a camera file or its range
+    │   ├── ModelError        a model is absent, damaged, or its licence not agreed to
     │   └── ForbiddenPathError  a path that a server's fence does not let through         exit 77
     ├── OutputError           the result cannot be written (disk full, no permission)     exit 74
     ├── ResourceError         memory or a device is short; may work later or elsewhere    exit 75
@@ -65,6 +66,10 @@ class ColorError(InputError):
 
 class CameraError(InputError):
     """A camera file cannot be read, or does not cover the frames asked for."""
+
+
+class ModelError(InputError):
+    """A model is not in the models folders, its files are not what they should be, or its licence is not agreed to."""
 
 
 class ForbiddenPathError(InputError):

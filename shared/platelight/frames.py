@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,15 @@ class FrameRange:
 
     def __str__(self) -> str:
         return ",".join(_runs(self.frames))
+
+
+def sample_frames(frames: Sequence[int], most: int) -> tuple[int, ...]:
+    """At most `most` of `frames`, evenly spaced, first and last included: what an engine may look at of a shot."""
+    if len(frames) <= most:
+        return tuple(frames)
+    if most == 1:
+        return (frames[0],)
+    return tuple(frames[round(i * (len(frames) - 1) / (most - 1))] for i in range(most))
 
 
 def _part_frames(part: str, text: str) -> range:

@@ -132,19 +132,63 @@ class Light:
 
 
 @dataclass(frozen=True)
+class ProbeFrame:
+    """A probe on one frame: how its surroundings are turned and exposed; their colour where they have no picture."""
+
+    rotation_deg: float
+    exposure_stops: float
+    color: Color | None = None
+
+
+@dataclass(frozen=True)
 class Probe:
-    """The light at the subject as a lat-long picture of radiance: a still, or a sequence by frame.
+    """The light at the subject: a lat-long picture of radiance, a still or a sequence by frame; or one `color`.
 
     The picture's centre is world -Z, right is +X, up is +Y. `rotation_deg` turns the surroundings about +Y by the right
-    hand: seen from above, anticlockwise.
+    hand: seen from above, anticlockwise. A `color` is the radiance from all around, so it gives every surface the
+    irradiance pi times the colour. What changes over time stands by frame in `rotations_deg`, `exposures_stops` and
+    `colors`; the constant one beside it is then that of frames that they do not hold.
+
+    Raises RecipeError when it has both a path and a color, or neither, or something that only the other kind has.
     """
 
-    path: str = entry("lat-long HDRI, a still or a sequence", is_path=True)
+    path: str | None = entry("lat-long HDRI, a still or a sequence", default=None, is_path=True)
     colorspace: str = entry("colour space of the file, or auto", default="auto")
-    exposure_stops: float = entry("multiplies the light by 2^x", default=0.0, minimum=-20, maximum=20, unit="stops")
-    rotation_deg: float = entry(
-        "turns the surroundings about +Y, anticlockwise from above", default=0.0, unit="degrees"
+    exposure_stops: float = entry(
+        "multiplies the light by 2^x; by frame in exposures_stops", default=0.0, minimum=-20, maximum=20, unit="stops"
     )
+    rotation_deg: float = entry(
+        "turns the surroundings about +Y, anticlockwise from above; by frame in rotations_deg",
+        default=0.0,
+        unit="degrees",
+    )
+    color: Color | None = entry(
+        "instead of a path: one radiance from all around, scene-linear Rec.709", default=None, minimum=0
+    )
+    exposures_stops: Mapping[int, float] | None = entry(
+        "exposure_stops by frame, for light that changes", default=None, minimum=-20, maximum=20, unit="stops"
+    )
+    rotations_deg: Mapping[int, float] | None = entry(
+        "rotation_deg by frame, for surroundings that turn", default=None, unit="degrees"
+    )
+    colors: Mapping[int, Color] | None = entry("color by frame, for light that changes", default=None, minimum=0)
+
+    def __post_init__(self) -> None:
+        if (self.path is None) == (self.color is None):
+            found = "none" if self.path is None else "both"
+            raise RecipeError("path", "either path or color", found)
+        if self.path is not None and self.colors is not None:
+            raise RecipeError("colors", "color beside it, and no path", "path")
+        if self.color is not None and self.colorspace != "auto":
+            raise RecipeError("colorspace", "auto where a color is given", repr(self.colorspace))
+
+    def at(self, frame: int) -> ProbeFrame:
+        """The probe on `frame`."""
+        return ProbeFrame(
+            (self.rotations_deg or {}).get(frame, self.rotation_deg),
+            (self.exposures_stops or {}).get(frame, self.exposure_stops),
+            (self.colors or {}).get(frame, self.color),
+        )
 
 
 def _refuse_unless_rigid(path: str, matrix: Matrix4) -> None:

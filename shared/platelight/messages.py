@@ -61,14 +61,23 @@ class FrameFailure:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """A sentence of the proof about which something can be done. A front end names the settings as its users do."""
+
+    text: str = entry("what was found")
+    settings: tuple[str, ...] = entry("keys of the recipe that correct it, such as look.exposure_stops", default=())
+
+
+@dataclass(frozen=True)
 class JobResult:
-    """What a job did. `said` are the sentences of its proof."""
+    """What a job did. `said` are the sentences of its proof, `advice` those that settings can change."""
 
     rendered: int = entry("frames rendered", default=0)
     current: int = entry("frames that were current already", default=0)
     failed: tuple[FrameFailure, ...] = entry("frames that failed, the first hundred", default=())
     failed_frames: str = entry("all frames that failed, as a range", default="")
     said: tuple[str, ...] = entry("the proof in sentences", default=())
+    advice: tuple[Advice, ...] = entry("what can be corrected, and with which settings", default=())
     folder: str = entry("where the result lies, as ROOT:path", default="")
 
 
@@ -233,10 +242,10 @@ class Have(Message):
 
 @dataclass(frozen=True)
 class Put(Message):
-    """A chunk of a blob; the payload is the chunk."""
+    """Chunks of a blob, one behind the other: a payload each."""
 
     blob: str = entry("hash of the content", default="", pattern=BLOB)
-    offset: int = entry("where the chunk begins", default=0, minimum=0, maximum=COUNT_MOST, unit="bytes")
+    offset: int = entry("where the first chunk begins", default=0, minimum=0, maximum=COUNT_MOST, unit="bytes")
 
 
 @dataclass(frozen=True)
@@ -287,6 +296,7 @@ class Welcome(Message):
     silence_s: float = entry("after which the peer is taken for lost", default=4.0, unit="s")
     hashes: tuple[str, ...] = entry("algorithms of blob hashes", default=("sha256",))
     roots: tuple[RootEntry, ...] = entry("media roots", default=())
+    together: int = entry("chunks that one put may carry", default=1)
 
 
 @dataclass(frozen=True)
@@ -385,7 +395,7 @@ class Had(Message):
 
 @dataclass(frozen=True)
 class PutOk(Message):
-    """Answers `put`: one more chunk may come."""
+    """Answers `put`: as many more chunks may come."""
 
     offset: int = entry("bytes held now", default=0, unit="bytes")
     complete: bool = entry("the blob is whole and its hash is right", default=False)

@@ -74,8 +74,8 @@ class Recipe:
     background: Background = entry(
         "one of still, sequence, prompt, references; none keeps the plate's", factory=Background
     )
-    probe_background: Probe | None = entry("light of the new scene", default=None)
-    probe_plate: Probe | None = entry("light in which the plate was filmed", default=None)
+    probe_background: Probe | None = entry("light of the new scene: a path or a color", default=None)
+    probe_plate: Probe | None = entry("light in which the plate was filmed, alike", default=None)
     normal: NormalSource | None = entry("normals of the foreground, camera space", default=None)
     lights: tuple[Light, ...] = entry("lights of the new scene; world Y-up, metres", default=())
     camera: CameraSource | None = entry("solved camera; one of path, frames, from_plate_header", default=None)
@@ -92,6 +92,9 @@ class Recipe:
                     f"a frame from {self.frames.first} to {self.frames.last}",
                     str(reference.frame),
                 )
+        shown = self.background.reference_frame
+        if shown is not None and shown not in self.frames:
+            raise RecipeError("background.reference_frame", f"a frame of the shot, {self.frames}", str(shown))
         if self.matte and self.matte.from_plate_alpha and self.matte.channel != "auto":
             raise RecipeError("matte.channel", "auto where the plate's alpha is taken", repr(self.matte.channel))
         _require_lights(self)

@@ -19,8 +19,11 @@ MissingPolicy = Literal["refuse", "hold", "black", "skip"]
 NonfinitePolicy = Literal["refuse", "repair"]
 Fit = Literal["exact", "fit", "fill", "stretch"]
 BackgroundKind = Literal["keep", "still", "sequence", "prompt", "references"]
+Move = Literal["fixed", "camera"]
+SetDepth = Literal["infinity", "ground", "distance", "points"]
 Edge = Literal["clean", "keep"]
 Spill = Literal["auto", "green", "blue", "none"]
+ScreenKey = Literal["auto", "green", "blue"]
 Compression = Literal["none", "rle", "zips", "zip", "piz", "pxr24", "dwaa", "dwab"]
 Depth = Literal["half", "float"]
 
@@ -64,18 +67,64 @@ class Plate:
 
 
 @dataclass(frozen=True)
+class Keying:
+    """The keyer's dials. Boxes are x0, y0, x1, y1 in pixels of the plate's display window."""
+
+    color: tuple[float, float, float] | None = entry(
+        "R, G, B of a screen that is neither green nor blue, scene-linear, the plate's primaries", default=None
+    )
+    black: float | None = entry(
+        "alpha that becomes 0; absent = what the bare screen's noise reaches", default=None, minimum=0, maximum=0.9
+    )
+    white: float = entry("alpha that becomes 1", default=0.95, minimum=0.1, maximum=1)
+    shade: float = entry(
+        "how dark a shadow on the screen may be: the share of its light that is gone",
+        default=0.6,
+        minimum=0,
+        maximum=0.95,
+    )
+    core: float = entry(
+        "how far inside the foreground the screen's light on it is no hole, as a share of the height; 0 = off",
+        default=0.02,
+        minimum=0,
+        maximum=0.5,
+    )
+    garbage: tuple[tuple[float, float, float, float], ...] = entry("boxes that are background", default=(), unit="px")
+    hold_out: tuple[tuple[float, float, float, float], ...] = entry("boxes that are foreground", default=(), unit="px")
+
+    def __post_init__(self) -> None:
+        if self.color is not None and not 0 <= min(self.color) < max(self.color):
+            raise RecipeError("color", "a colour from 0 up, not grey", ", ".join(f"{one:g}" for one in self.color))
+        if self.black is not None and self.black >= self.white:
+            raise RecipeError("black", f"less than keying.white, {self.white:g}", f"{self.black:g}")
+        for name in ("garbage", "hold_out"):
+            for i, (x0, y0, x1, y1) in enumerate(getattr(self, name)):
+                if x0 >= x1 or y0 >= y1:
+                    raise RecipeError(f"{name}[{i}]", "x0 < x1 and y0 < y1", f"{x0:g}, {y0:g}, {x1:g}, {y1:g}")
+
+
+@dataclass(frozen=True)
 class Matte:
-    """The alpha of the foreground: from files of its own, or from the plate's alpha. Without it all is foreground."""
+    """The alpha of the foreground: from files, from the plate's alpha, or keyed. Without it all is foreground."""
 
     path: str | None = entry("pattern, folder or still", default=None, is_path=True)
     channel: str = entry("channel name, or auto (A, or the only one)", default="auto")
     from_plate_alpha: bool = entry("take the plate's own alpha", default=False)
+    key: ScreenKey | None = entry(
+        "key the plate's own screen, in each frame as it is read", default=None, choices=("auto", "green", "blue")
+    )
+    keying: Keying | None = entry("the keyer's dials", default=None)
     invert: bool = entry("the matte is 1 where the background is", default=False)
     cryptomatte: tuple[str, ...] = entry("names in a Cryptomatte whose coverage is the matte", default=())
     cryptomatte_layer: str | None = entry("layer of the Cryptomatte; absent = the only one", default=None)
 
     def __post_init__(self) -> None:
-        _one_of({"path": self.path is not None, "from_plate_alpha": self.from_plate_alpha})
+        given = {"path": self.path is not None, "from_plate_alpha": self.from_plate_alpha, "key": self.key is not None}
+        _one_of(given)
+        if self.keying is not None and self.key is None:
+            raise RecipeError("keying", "matte.key beside it", "none")
+        if self.key is not None and self.channel != "auto":
+            raise RecipeError("channel", "auto where the matte is keyed", repr(self.channel))
         if self.cryptomatte and self.path is None:
             raise RecipeError("cryptomatte", "matte.path, the EXRs that hold the Cryptomatte", "none")
         if self.cryptomatte and self.channel != "auto":
@@ -110,6 +159,19 @@ class Background:
         choices=("exact", "fit", "fill", "stretch"),
     )
     frame_offset: int = entry("background frame = plate frame + offset", default=0, unit="frames")
+    move: Move = entry(
+        "a still stands fixed in the picture, or moves as the solved camera shows it",
+        default="fixed",
+        choices=("fixed", "camera"),
+    )
+    reference_frame: int | None = entry("frame whose view a moving still shows; absent = the first", default=None)
+    depth: SetDepth = entry(
+        "what a moving still shows lies: far off (the camera's turning alone) | on the ground, else far off | on an"
+        " upright plane at distance_m from the reference camera | at the camera's solved points",
+        default="infinity",
+        choices=("infinity", "ground", "distance", "points"),
+    )
+    distance_m: float | None = entry("for depth = distance", default=None, minimum=0.01, unit="m")
 
     def __post_init__(self) -> None:
         given = {
@@ -126,9 +188,20 @@ class Background:
             raise RecipeError("prompt", "a description of the background", "empty text")
         if self.frame_offset and self.sequence is None:
             raise RecipeError("frame_offset", "an offset with background.sequence only", f"kind {self.kind}")
+        self._check_move()
         frames = [reference.frame for reference in self.references]
         if len(set(frames)) != len(frames):
             raise RecipeError("references", "each frame once", ", ".join(map(str, frames)))
+
+    def _check_move(self) -> None:
+        if self.move == "camera" and self.still is None:
+            raise RecipeError("move", "fixed where there is no background.still", "camera")
+        if self.move == "fixed" and (self.reference_frame is not None or self.depth != "infinity"):
+            key = "depth" if self.reference_frame is None else "reference_frame"
+            raise RecipeError(key, "background.move = 'camera' beside it", "fixed")
+        if (self.depth == "distance") != (self.distance_m is not None):
+            found = "none" if self.distance_m is None else f"depth {self.depth}"
+            raise RecipeError("distance_m", "a distance where background.depth is 'distance'", found)
 
     @property
     def kind(self) -> BackgroundKind:
@@ -208,6 +281,12 @@ class Look:
     """The artist's dials. The defaults take the engine's answer as it is."""
 
     strength: float = entry("how much of the light change is applied", default=1.0, minimum=0, maximum=2)
+    preserve_detail: float = entry(
+        "keeps the plate's own shading: 0 changes the light as finely as the engine can be trusted, 1 in broad strokes",
+        default=0.0,
+        minimum=0,
+        maximum=1,
+    )
     exposure_stops: float = entry("brightens the foreground", default=0.0, minimum=-10, maximum=10, unit="stops")
     direction: float = entry("how directional the new light is", default=1.0, minimum=0, maximum=2)
     colour: float = entry("how much of the new light's colour is taken", default=1.0, minimum=0, maximum=2)

@@ -12,7 +12,8 @@ Version 0 is the draft from before the first release: a flat table with one key 
     out = "out"                         -> output.directory
 
 No release wrote it. Its other keys already had version 1's names and pass through, to be checked there.
-A document of a later version than this code knows is refused; nothing is ever downgraded.
+A document of a later version than this code knows is refused; nothing is ever downgraded. A key that is new, and whose
+absence means what it meant before, makes no new version: a side that does not know it refuses it by name.
 """
 
 from __future__ import annotations

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.blender.serving import addon, demo, home, server
 from tests.blender.tree import HAS_BPY, make_tree, put_on_path
+
+__all__ = ["addon", "demo", "home", "server"]  # fixtures for every test here
 
 HOME = Path(tempfile.mkdtemp(prefix="platelight-tree-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)

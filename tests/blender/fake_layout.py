@@ -26,7 +26,7 @@ class FakeLayout:
 
     def __init__(self, said: list[str] | None = None) -> None:
         self.said = [] if said is None else said
-        self.alert = False
+        self.alert, self.enabled, self.operator_context = False, True, "EXEC_DEFAULT"
 
     def _inside(self, **_: object) -> FakeLayout:
         return FakeLayout(self.said)
@@ -38,10 +38,11 @@ class FakeLayout:
         assert isinstance(text, str)
         self.said.append(text)
 
-    def prop(self, data: object, name: str, text: str | None = None, icon: str = "NONE") -> None:
+    def prop(self, data: object, name: str, text: str | None = None, icon: str = "NONE", index: int = -1) -> None:
         assert icon in ICONS, icon
         if name.startswith('["'):
             assert name[2:-2] in data, name  # type: ignore[operator]
+            assert index < 0 or index < len(data[name[2:-2]]), name  # type: ignore[index]
         else:
             assert name in data.bl_rna.properties, f"{data.bl_rna.identifier} has no {name}"  # type: ignore[attr-defined]
             assert data.bl_rna.properties[name].description, f"{name} has no description"  # type: ignore[attr-defined]
@@ -49,8 +50,21 @@ class FakeLayout:
 
     def operator(self, name: str, text: str | None = None, icon: str = "NONE", depress: bool = False) -> Properties:
         assert icon in ICONS, icon
-        self.said.append(name)
+        self.said += [name] if text is None else [name, text]
         return Properties(name)
+
+    def menu(self, name: str, text: str | None = None, icon: str = "NONE") -> None:
+        assert icon in ICONS, icon
+        assert issubclass(getattr(bpy.types, name), bpy.types.Menu), name
+        self.said += [name] if text is None else [name, text]
+
+    def popover(self, panel: str, text: str | None = None, icon: str = "NONE") -> None:
+        assert icon in ICONS, icon
+        assert issubclass(getattr(bpy.types, panel), bpy.types.Panel), panel
+        self.said.append(panel)
+
+    def separator(self) -> None:
+        pass
 
     def progress(self, factor: float = 0.0, type: str = "BAR", text: str = "") -> None:
         assert 0.0 <= factor <= 1.0 and type in ("BAR", "RING")

@@ -19,7 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".venv-bpy"
 NEEDED = ("pytest>=8", "hypothesis>=6", "OpenEXR>=3.4.14", "msgpack>=1.0", "pyzmq>=26", "psutil>=5.9")
-SLOW = ("test_lamps.py", "test_world.py", "test_mattes.py")
+SLOW = (
+    "test_lamps.py", "test_light_nodes.py", "test_mattes.py", "test_views.py", "test_world.py", "test_world_plain.py",
+    "test_world_rendered.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

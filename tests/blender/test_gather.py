@@ -209,8 +209,6 @@ def test_stills_prompts_and_references(scene: Any, shot: Any, tmp_path: Path) ->
     assert [one.frame for one in gather(scene, shot).recipe.background.references] == [1001, 1005]
     shot.references[0].frame = 99
     assert "begins at frame 99, outside of the shot (1-8)" in stops(gather(scene, shot))[0][0]
-    shot.background_kind = "CAMERA_VIEW"
-    assert "render it to a sequence and choose that" in stops(gather(scene, shot))[0][0]
 
 
 def test_ground_of_a_collection_is_its_largest_mesh(scene: Any, shot: Any, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from platelight_addon import compat  # noqa: E402
 from platelight_addon.gather import gather  # noqa: E402
 from platelight_addon.gather.space import point_y_up  # noqa: E402
 
-from tests.blender.making import linear, make_clip, make_plate, read_exr  # noqa: E402
+from tests.blender.cycles import irradiance, white_plane  # noqa: E402
+from tests.blender.making import linear, make_clip, make_plate  # noqa: E402
 
 CYCLES = 0.01  # 256 samples, and lights that are not quite points
 HAS_EXPOSURE = bpy.app.version >= (4, 5, 0)
@@ -23,47 +22,6 @@ HAS_EXPOSURE = bpy.app.version >= (4, 5, 0)
 def lit(shot: Any, tmp_path: Path) -> None:
     shot.plate_clip = make_clip(make_plate(tmp_path / "plate"), solved=0)
     shot.output_directory, shot.use_lights = str(tmp_path), True
-
-
-def white_plane(scene: Any) -> None:
-    """A small white diffuse plane at the origin facing +Z, seen from the side; nothing else, one bounce."""
-    for one in list(bpy.data.objects):
-        bpy.data.objects.remove(one)
-    scene.world = None
-    mesh = bpy.data.meshes.new("plane")
-    mesh.from_pydata([(-0.01, -0.01, 0), (0.01, -0.01, 0), (0.01, 0.01, 0), (-0.01, 0.01, 0)], [], [(0, 1, 2, 3)])
-    material = bpy.data.materials.new("white")
-    if material.node_tree is None:
-        material.use_nodes = True
-    tree = material.node_tree
-    tree.nodes.clear()
-    diffuse, output = tree.nodes.new("ShaderNodeBsdfDiffuse"), tree.nodes.new("ShaderNodeOutputMaterial")
-    diffuse.inputs["Color"].default_value = (1, 1, 1, 1)
-    tree.links.new(diffuse.outputs[0], output.inputs["Surface"])
-    mesh.materials.append(material)
-    scene.collection.objects.link(bpy.data.objects.new("plane", mesh))
-    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    camera.data.type, camera.data.ortho_scale, camera.data.clip_start = "ORTHO", 0.005, 0.001
-    camera.location, camera.rotation_euler = (0.05, 0, 0.1), (0, math.atan2(0.05, 0.1), 0)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-
-
-def irradiance(scene: Any, path: Path) -> tuple[float, float, float]:
-    """What reaches the plane, W/m²: a white Lambertian surface sends back irradiance / pi."""
-    render = scene.render
-    render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 256
-    scene.cycles.use_denoising = scene.cycles.use_adaptive_sampling = False
-    scene.cycles.max_bounces = 0
-    render.threads_mode, render.threads = "FIXED", 1
-    render.resolution_x = render.resolution_y = 8
-    render.resolution_percentage, render.use_compositing, render.use_sequencer = 100, False, False
-    compat.set_exr(render.image_settings, 32)
-    render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-    held = read_exr(path)
-    red, green, blue = (float(held[name].mean()) * math.pi for name in "RGB")
-    return red, green, blue
 
 
 def add_light(scene: Any, kind: str, **settings: Any) -> Any:
@@ -108,23 +66,6 @@ def test_light_does_what_cycles_says(scene: Any, shot: Any, tmp_path: Path, name
     (light,) = gather(scene, shot).recipe.lights
     expected = light.at(1001).irradiance_facing(point_y_up((0, 0, 0)))
     assert irradiance(scene, tmp_path / "lit.exr") == pytest.approx(expected, rel=CYCLES)
-
-
-def test_nodes_that_only_shine_are_folded_in(scene: Any, shot: Any, tmp_path: Path) -> None:
-    lit(shot, tmp_path)
-    white_plane(scene)
-    held = add_light(scene, "POINT", energy=100.0).data
-    if held.node_tree is None:
-        held.use_nodes = True
-    shader = next(node for node in held.node_tree.nodes if node.bl_idname == "ShaderNodeEmission")
-    shader.inputs["Strength"].default_value, shader.inputs["Color"].default_value = 2.0, (1.0, 0.5, 0.5, 1.0)
-    (light,) = gather(scene, shot).recipe.lights
-    expected = light.at(1001).irradiance_facing((0.0, 0.0, 0.0))
-    assert irradiance(scene, tmp_path / "lit.exr") == pytest.approx(expected, rel=CYCLES)
-    held.node_tree.links.new(held.node_tree.nodes.new("ShaderNodeRGB").outputs[0], shader.inputs["Color"])
-    held = gather(scene, shot)
-    assert [p.text for p in held.problems] == ["The nodes of the light POINT are not read: it is sent as without them."]
-    assert held.recipe is not None
 
 
 def test_animation_drivers_and_constraints_reach_the_light(scene: Any, shot: Any, tmp_path: Path) -> None:

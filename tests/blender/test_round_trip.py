@@ -1,98 +1,21 @@
-"""The whole way in a real Blender: a shot is gathered, sent to a real server, previewed, relit, and shown as nodes.
-
-The server runs in a Python of its own, named by `PLATELIGHT_PYTHON`; `tests.blender.matrix` sets it.
-"""
+"""The whole way in a real Blender: a shot is gathered, sent to a real server, previewed, relit, and shown as nodes."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
-PYTHON = os.environ.get("PLATELIGHT_PYTHON", "")
-ROOT = Path(__file__).resolve().parents[2]
-DEMO = ROOT / "server" / "platelight_server" / "demo_shot"
-WAIT_S = 120.0
+from tests.blender.serving import WAIT_S, drawn, needs_server  # noqa: E402
+
 LIVE_S = 0.4  # from the drag to the picture, on two cores
-needs_server = pytest.mark.skipif(not PYTHON, reason="PLATELIGHT_PYTHON names no Python with the server")
-
-
-def serve(home: Path) -> subprocess.Popen[str]:
-    """A server with a home of its own."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    process = subprocess.Popen(
-        [PYTHON, "-m", "platelight_server.cli", "serve", "--home", str(home)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, env=clean,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline().startswith("serving on ")
-    return process
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    process.wait(20)
-    assert process.stdout is not None
-    process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("blender") / "home"
-
-
-@pytest.fixture(scope="module")
-def server(home: Path) -> Iterator[None]:
-    process = serve(home)
-    yield
-    stop(process)
 
 
 @pytest.fixture
-def addon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """The extension, registered in a fresh Blender."""
-    monkeypatch.setenv("PLATELIGHT_HOME", str(home))
-    import platelight_addon
-
-    bpy.ops.wm.read_homefile(use_empty=False, use_factory_startup=True)
-    platelight_addon.register()
-    yield platelight_addon
-    platelight_addon.unregister()
-    from platelight_addon import pump
-    from platelight_addon.desk import desk
-
-    desk.forget_file()
-    pump.session.__init__()  # the next test begins without jobs
-
-
-@pytest.fixture
-def shot(addon: object, tmp_path: Path) -> object:
-    """The demo's shot in a saved .blend."""
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "Schuß 1.blend"))
-    bpy.data.movieclips.load(str(DEMO / "plate" / "plate.1001.exr"))
-    scene = bpy.context.scene
-    scene.frame_start, scene.frame_end = 1, 12
-    scene.frame_set(3)
-    assert bpy.ops.platelight.add_shot(name="sh010") == {"FINISHED"}
-    made = scene.platelight.shots[0]
-    made.matte_kind, made.matte_path = "FILE", str(sorted((DEMO / "matte").iterdir())[0])
-    made.background_kind = "SEQUENCE"
-    image = bpy.data.images.load(str(sorted((DEMO / "background").iterdir())[0]))
-    image.source, made.background_image = "SEQUENCE", image
-    made.use_world = False
-    return made
-
-
-def drawn(draw: object) -> list[str]:
-    from tests.blender.fake_layout import FakeLayout
-
-    layout = FakeLayout()
-    draw(layout, bpy.context)  # type: ignore[operator]
-    return layout.said
+def shot(demo: object) -> object:
+    return demo
 
 
 def test_registering_twice_leaves_nothing_behind(addon: object) -> None:
@@ -134,7 +57,7 @@ def test_an_input_that_is_missing_is_one_sentence(shot: object) -> None:
     from platelight_addon import panels
 
     said = " ".join(drawn(panels.draw_main))
-    assert "matte" in said.lower()
+    assert "there is no folder /nowhere" in said and "platelight.fix" in said
 
 
 @needs_server
@@ -160,7 +83,7 @@ def test_preview_relight_and_nodes(server: None, shot: object, tmp_path: Path) -
     said = " ".join(drawn(panels.draw_main))
     assert "stale" in said and "outside the matte" in said
     pump.wait_until(lambda: bool(pump.session.engines), 10)
-    assert "engine" in drawn(panels.draw_dials) and any("12/12" in text for text in drawn(panels.draw_jobs))
+    assert "Engine: classic" in drawn(panels.draw_dials) and any("12/12" in text for text in drawn(panels.draw_jobs))
     assert bpy.ops.platelight.option(name="shadow") == {"FINISHED"}
     assert shot.engine_options["shadow"] in (True, 1)  # type: ignore[attr-defined]
     drawn(panels.draw_dials)
@@ -168,6 +91,23 @@ def test_preview_relight_and_nodes(server: None, shot: object, tmp_path: Path) -
     assert bpy.ops.platelight.relight(wait=True, timeout=WAIT_S) == {"FINISHED"}
     assert len(list((folder.parent / "v002").glob("sh010.[0-9]*.exr"))) == 12
     assert len(list(folder.glob("sh010.[0-9]*.exr"))) == 12  # the first version stays
+
+
+@needs_server
+def test_picked_grey_card_and_preserved_detail_reach_the_picture(server: None, shot: object) -> None:
+    from platelight_addon import pump
+
+    def pixels() -> list[float]:
+        assert bpy.ops.platelight.preview(wait=True) == {"FINISHED"}
+        return list(bpy.data.images["Platelight preview sh010"].pixels)
+
+    seen = [pixels()]
+    assert pump.wait_until(lambda: bool(pump.session.engines), 20)
+    assert bpy.ops.platelight.pick(option="grey_card", frame=1, x=0.5, y=0.1, size=0.02) == {"FINISHED"}
+    seen.append(pixels())
+    shot.look.preserve_detail = 1.0  # type: ignore[attr-defined]
+    seen.append(pixels())
+    assert seen[0] != seen[1] != seen[2]
 
 
 @needs_server

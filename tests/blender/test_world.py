@@ -11,11 +11,11 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from platelight_addon import compat  # noqa: E402
 from platelight_addon.gather import gather  # noqa: E402
 from platelight_addon.gather.space import direction_y_up  # noqa: E402
 
-from tests.blender.making import make_clip, make_plate, read_exr, write_exr  # noqa: E402
+from tests.blender.cycles import seen_in_cycles  # noqa: E402
+from tests.blender.making import linear, make_clip, make_plate, write_exr  # noqa: E402
 
 PICTURE = 4e-3  # of the picture's width: it is 512 wide, and is interpolated
 
@@ -51,24 +51,6 @@ def make_world(scene: Any, path: Path | None, kind: str = "POINT", turn: float =
 def prepared(shot: Any, tmp_path: Path) -> None:
     shot.plate_clip = make_clip(make_plate(tmp_path / "plate"), solved=0)
     shot.output_directory, shot.use_world = str(tmp_path), True
-
-
-def seen_in_cycles(scene: Any, direction: tuple[float, float, float], path: Path) -> Any:
-    from mathutils import Vector
-
-    render = scene.render
-    render.engine, scene.cycles.device, scene.cycles.samples = "CYCLES", "CPU", 1
-    scene.cycles.use_denoising = False
-    render.resolution_x = render.resolution_y = 4
-    render.resolution_percentage, render.use_compositing, render.use_sequencer = 100, False, False
-    compat.set_exr(render.image_settings, 32)
-    render.filepath = str(path)
-    scene.camera.location = (0, 0, 0)
-    scene.camera.data.angle, scene.camera.rotation_mode = math.radians(1), "QUATERNION"
-    scene.camera.rotation_quaternion = Vector(direction).to_track_quat("-Z", "Y")
-    bpy.ops.render.render(write_still=True)
-    held = read_exr(path)
-    return float(held["R"].mean()), float(held["G"].mean())
 
 
 def seen_in_probe(direction: tuple[float, float, float], rotation_deg: float) -> Any:
@@ -107,19 +89,16 @@ def notes(gathered: Any) -> list[str]:
     return [problem.text for problem in gathered.problems if problem.level == "note"]
 
 
-def test_worlds_that_are_no_hdri_are_told_and_do_not_stop(scene: Any, shot: Any, tmp_path: Path) -> None:
+def test_world_as_blender_starts_with_it_is_told_and_does_not_stop(scene: Any, shot: Any, tmp_path: Path) -> None:
     prepared(shot, tmp_path)
     held = gather(scene, shot)
-    assert notes(held) == [
-        "The world World is one colour, so it does not light the shot: give it an Environment Texture."
-    ]
     assert held.recipe.probe_background is None
-    tree = make_world(scene, hdri(tmp_path)).node_tree
-    mapping = next(node for node in tree.nodes if node.bl_idname == "ShaderNodeMapping")
-    mapping.inputs["Rotation"].default_value = (0.1, 0, 0)
-    assert "more than an Environment Texture turned about Z" in notes(gather(scene, shot))[0]
+    assert notes(held) == [
+        "The world World is the grey that Blender starts with, so it does not light the shot: give it a color, or an"
+        " Environment Texture."
+    ]
     scene.world = None
-    assert "The world has no HDRI" in notes(gather(scene, shot))[0]
+    assert notes(gather(scene, shot)) == ["The scene Scene has no world, so only its lights light the shot."]
 
 
 def test_hdri_that_is_not_on_disk_says_what_to_do(scene: Any, shot: Any, tmp_path: Path) -> None:
@@ -130,19 +109,81 @@ def test_hdri_that_is_not_on_disk_says_what_to_do(scene: Any, shot: Any, tmp_pat
     path.unlink()
     held = gather(scene, shot)
     assert held.recipe is None and "is not in" in held.problems[0].text
-    image.source = "GENERATED"
-    assert "lies in the .blend and not on disk" in gather(scene, shot).problems[0].text
+    shot.background_kind, shot.background_image, image.source = "HDRI", image, "GENERATED"
+    assert "lies in the .blend and not on disk" in gather(scene, shot).problems[-1].text
 
 
-def test_animated_world_is_told(scene: Any, shot: Any, tmp_path: Path) -> None:
+def node_of(tree: Any, kind: str) -> Any:
+    return next(node for node in tree.nodes if node.bl_idname == kind)
+
+
+def test_turning_world_lights_every_frame_as_blender_shows_it(scene: Any, shot: Any, tmp_path: Path) -> None:
+    """A keyed rotation and a driven strength: what a direction shows in Cycles on a frame, the probe has there."""
     prepared(shot, tmp_path)
     tree = make_world(scene, hdri(tmp_path)).node_tree
-    next(node for node in tree.nodes if node.bl_idname == "ShaderNodeBackground").inputs["Strength"].keyframe_insert(
-        "default_value", frame=1
+    turn = node_of(tree, "ShaderNodeMapping").inputs["Rotation"]
+    for frame, angle in ((1, 0.0), (8, math.radians(70))):
+        turn.default_value[2] = angle
+        turn.keyframe_insert("default_value", index=2, frame=frame)
+    linear(tree.animation_data.action)
+    strength = node_of(tree, "ShaderNodeBackground").inputs["Strength"]
+    strength.driver_add("default_value").driver.expression = "frame"
+    shot.world_rotation, shot.world_exposure = math.radians(20), 1.0
+    scene.frame_set(3)
+    probe = gather(scene, shot).recipe.probe_background
+    assert (scene.frame_current, turn.default_value[2]) == (3, pytest.approx(math.radians(20), abs=1e-6))
+    assert [probe.at(n).exposure_stops for n in (1001, 1002, 1008)] == pytest.approx([1.0, 2.0, 4.0])
+    assert [probe.at(n).rotation_deg for n in (1001, 1002, 1008)] == pytest.approx([-70.0, -80.0, -140.0], abs=1e-4)
+    for name in ("Cube", "Light"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    direction = (1.0, 0.2, 0.3)
+    for frame in (2, 7):
+        shown = probe.at(1000 + frame)
+        right, down = seen_in_probe(direction, shown.rotation_deg - math.degrees(shot.world_rotation))
+        scale = 2.0 ** (shown.exposure_stops - shot.world_exposure)
+        scene.frame_set(frame)
+        seen = seen_in_cycles(scene, direction, tmp_path / "seen.exr")
+        assert seen == pytest.approx((right * scale, down * scale), abs=PICTURE * scale)
+
+
+def test_world_whose_values_go_out_is_dark_there(scene: Any, shot: Any, tmp_path: Path) -> None:
+    prepared(shot, tmp_path)
+    tree = make_world(scene, hdri(tmp_path)).node_tree
+    strength = node_of(tree, "ShaderNodeBackground").inputs["Strength"]
+    for frame, value in ((1, 1.0), (8, 0.0)):
+        strength.default_value = value
+        strength.keyframe_insert("default_value", frame=frame)
+    probe = gather(scene, shot).recipe.probe_background
+    assert (probe.at(1001).exposure_stops, probe.at(1008).exposure_stops) == (0.0, -20.0)
+    assert probe.rotations_deg is None
+
+
+def test_values_behind_nodes_and_groups_are_read(scene: Any, shot: Any, tmp_path: Path) -> None:
+    prepared(shot, tmp_path)
+    tree = make_world(scene, hdri(tmp_path)).node_tree
+    group = bpy.data.node_groups.new("dimmer", "ShaderNodeTree")
+    group.interface.new_socket(name="Stops", in_out="INPUT", socket_type="NodeSocketFloat")
+    group.interface.new_socket(name="Gain", in_out="OUTPUT", socket_type="NodeSocketFloat")
+    inside, power, outside = (group.nodes.new(kind) for kind in ("NodeGroupInput", "ShaderNodeMath", "NodeGroupOutput"))
+    power.operation, power.inputs[1].default_value = "MULTIPLY", 3.0
+    group.links.new(inside.outputs[0], power.inputs[0])
+    group.links.new(power.outputs[0], outside.inputs[0])
+    dimmer, value, turn = (
+        tree.nodes.new(kind) for kind in ("ShaderNodeGroup", "ShaderNodeValue", "ShaderNodeCombineXYZ")
     )
-    assert notes(gather(scene, shot)) == [
-        "The world outside is animated; the whole shot gets its light of the current frame."
-    ]
+    dimmer.node_tree = group
+    value.outputs[0].default_value, turn.inputs[2].default_value = 2.0, math.radians(30)
+    tree.links.new(value.outputs[0], dimmer.inputs[0])
+    tree.links.new(dimmer.outputs[0], node_of(tree, "ShaderNodeBackground").inputs["Strength"])
+    tree.links.new(turn.outputs[0], node_of(tree, "ShaderNodeMapping").inputs["Rotation"])
+    probe = gather(scene, shot).recipe.probe_background
+    assert (2.0**probe.exposure_stops, probe.rotation_deg) == pytest.approx((6.0, -120.0))
+    power.inputs[1].default_value = 1.0
+    power.inputs[1].keyframe_insert("default_value", frame=1)
+    power.inputs[1].default_value = 2.0
+    power.inputs[1].keyframe_insert("default_value", frame=8)
+    probe = gather(scene, shot).recipe.probe_background
+    assert [2.0 ** probe.at(n).exposure_stops for n in (1001, 1008)] == pytest.approx([2.0, 4.0])
 
 
 def test_plates_own_hdri_stands_in_blenders_world(scene: Any, shot: Any, tmp_path: Path) -> None:
@@ -157,4 +198,4 @@ def test_hdri_as_background_lights_only(scene: Any, shot: Any, tmp_path: Path) -
     shot.background_kind, shot.background_image = "HDRI", bpy.data.images.load(str(hdri(tmp_path)))
     held = gather(scene, shot)
     assert (held.recipe.background.kind, held.recipe.probe_background.rotation_deg) == ("keep", -90.0)
-    assert "render a view of it to a sequence" in notes(held)[0]
+    assert "put it into the world and choose Camera View" in notes(held)[0]

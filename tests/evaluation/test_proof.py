@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from platelight.messages import Advice
+from platelight.recipe import with_value
 from platelight_server import job
+from platelight_server.commands.summary import advised
 from platelight_server.evaluation import proof
 from platelight_server.evaluation.proof import write_proof
 from tests.job.rendering import checked, render
@@ -121,6 +124,23 @@ def test_stale_proof_is_rewritten_with_the_notes_of_the_frames(shot: Shot, stale
     path.unlink() if stale is None else path.write_bytes(stale.encode("utf-8", "surrogateescape"))
     written(shot, render(recipe))
     assert (on_disk(shot)["framesOnDisk"], on_disk(shot)["notes"]) == (4, {"frames": 4})
+
+
+def test_a_guessed_level_names_settings_that_can_be_set(shot: Shot) -> None:
+    recipe = shot.recipe(engine={"name": "classic"})
+    notes = {"exposure_guess_stops": 0.25, "exposure_from": "guess from background and foreground"}
+    (found,) = proof._advice(checked(recipe), notes)
+    assert found["text"] == "the level of the light is a guess (+0.25 stops, from background and foreground)"
+    values = {"look.exposure_stops": "0.5", "engine.grey_card": "[1001, 0.5, 0.5, 0.1]", "probe_plate.path": "x.exr"}
+    assert found["settings"] == list(values)
+    for setting, value in values.items():
+        assert with_value(recipe, setting, value) != recipe
+    line = advised(Advice("it is a guess", ("look.exposure_stops", "probe_plate.path")))
+    assert line == "it is a guess; correct it with --set look.exposure_stops=VALUE or --set probe_plate.path=VALUE"
+
+
+def test_a_level_that_is_known_needs_no_advice(shot: Shot) -> None:
+    assert proof._advice(checked(shot.recipe()), {"exposure_guess_stops": 0.0, "exposure_from": "both probes"}) == []
 
 
 def test_lost_sheet_is_made_again(shot: Shot) -> None:

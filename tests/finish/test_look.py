@@ -21,6 +21,7 @@ LEFT_OF_NOISE = 0.4
 @dataclass(frozen=True)
 class Look:
     strength: float = 1.0
+    preserve_detail: float = 0.0
     exposure_stops: float = 0.0
     direction: float = 1.0
     colour: float = 1.0
@@ -59,6 +60,29 @@ def test_strength_scales_gain_and_fill() -> None:
 def test_no_strength_is_no_change() -> None:
     shaped = _shaped(Look(strength=0.0))
     assert not shaped.gain.any() and not shaped.fill.any()
+
+
+@pytest.mark.parametrize(("amount", "left"), [(0.5, 0.5), (1.0, 0.0)])
+def test_preserved_detail_is_not_relit_and_broad_light_stays(amount: float, left: float) -> None:
+    rows, columns = torch.meshgrid(torch.arange(96.0), torch.arange(128.0), indexing="ij")
+    fine = ((rows + columns) % 2 - 0.5).expand(3, 96, 128)
+    broad = (columns / 128).expand(3, 96, 128)
+    change = LightChange(broad + fine, torch.zeros(3, 96, 128), torch.ones(1, 96, 128))
+    plate, matte = torch.full((3, 96, 128), 0.18), torch.ones(1, 96, 128)
+    shaped = shape_change(change, plate, matte, Look(preserve_detail=amount), LUMINANCE)
+    inner = (slice(None), slice(24, 72), slice(24, 104))  # the smoothing leans on what lies beyond a border
+    assert torch.allclose(broad[inner] + left * fine[inner], shaped.gain[inner], atol=0.01)
+
+
+def test_preserving_detail_does_not_lean_on_what_lies_outside_the_matte() -> None:
+    matte = torch.zeros(1, 96, 128)
+    matte[..., 64:] = 1
+    gain = torch.where(matte > 0, 1.0, 6.0).expand(3, 96, 128)
+    change = LightChange(gain, torch.zeros(3, 96, 128), torch.ones(1, 96, 128))
+    plate = torch.full((3, 96, 128), 0.18)
+    shaped = shape_change(change, plate, matte, Look(preserve_detail=1.0), LUMINANCE)
+    # The weight outside is 1e-4 of that inside.
+    assert torch.allclose(torch.ones(3, 96, 64), shaped.gain[..., 64:], atol=0.01)
 
 
 def test_exposure_is_added_and_scales_the_fill_alike() -> None:

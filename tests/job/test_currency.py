@@ -99,6 +99,10 @@ TABLES: dict[str, Callable[[Shot], dict[str, Any]]] = {
     "no background": lambda shot: {"background": None},
     "no probe": lambda shot: {"probe_background": None},
     "probe's turn": lambda shot: {"probe_plate": {"path": str(shot.folder / "env_plate.exr"), "rotation_deg": 90.0}},
+    "probe's turn on the frame": lambda shot: {
+        "probe_plate": {"path": str(shot.folder / "env_plate.exr"), "rotations_deg": {"1002": 1.0}}
+    },
+    "probe of a colour": lambda shot: {"probe_plate": {"color": [1.0, 0.5, 0.25]}},
     "camera": lambda shot: {"camera": {"frames": [{**CAMERA, "frame": f} for f in shot.frames]}},
     "layers": lambda shot: {"output": {"directory": str(shot.folder / "out"), "layers": ["composite"]}},
     "compression": lambda shot: {"output": {"directory": str(shot.folder / "out"), "compression": "zip"}},

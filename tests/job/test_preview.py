@@ -154,6 +154,8 @@ def probe(role: str, **values: Any) -> Callable[[Recipe], Recipe]:
         (lambda recipe: replace(recipe, lights=()), "prepare relight finish"),
         (probe("probe_background", rotation_deg=90.0), "read prepare relight finish"),
         (probe("probe_plate", exposure_stops=1.0), "read prepare relight finish"),
+        (probe("probe_background", rotations_deg={1002: 33.0}), "read prepare relight finish"),
+        (probe("probe_background", path=None, color=(1.0, 0.5, 0.2)), "open read prepare relight finish"),
         (probe("background", exposure_stops=1.0), "read prepare relight finish"),
         (probe("matte", invert=True), "open read prepare relight finish"),
     ],

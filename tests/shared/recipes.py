@@ -46,7 +46,7 @@ FULL = Recipe(
     rate=Fraction(24000, 1001),
     matte=Matte("mattes", "R", invert=True),
     background=Background(sequence="bg/%04d.exr", exposure_stops=0.1, fit="exact", frame_offset=-1000),
-    probe_background=Probe("env.exr", rotation_deg=30.0),
+    probe_background=Probe("env.exr", rotation_deg=30.0, rotations_deg={1001: 0.5, 1005: -7.25}),
     probe_plate=Probe("/abs/env_plate.exr", "ACEScg", -1.5),
     normal=NormalSource("n.####.exr", "N"),
     lights=(
@@ -77,6 +77,16 @@ free = st.recursive(
 backgrounds = st.one_of(
     st.just(Background()),
     st.builds(Background, still=texts, fit=st.sampled_from(["exact", "fit", "fill", "stretch"])),
+    st.builds(
+        Background,
+        still=texts,
+        move=st.just("camera"),
+        depth=st.sampled_from(["infinity", "ground", "points"]),
+        reference_frame=st.sampled_from([None, 1001, 1005]),
+    ),
+    st.builds(
+        Background, still=texts, move=st.just("camera"), depth=st.just("distance"), distance_m=st.floats(0.01, 1e6)
+    ),
     st.builds(Background, sequence=texts, frame_offset=st.integers(-5000, 5000)),
     st.builds(Background, prompt=texts.filter(str.strip), exposure_stops=st.floats(-20, 20)),
     st.just(Background(references=(Reference(1001, "a.png"), Reference(1005, "b.png")))),
@@ -97,7 +107,19 @@ recipes = st.builds(
         cryptomatte_layer=st.none() | texts,
     ),
     background=backgrounds,
-    probe_plate=st.none() | st.builds(Probe, path=texts, rotation_deg=numbers),
+    probe_background=st.none()
+    | st.builds(
+        Probe,
+        color=st.tuples(*[st.floats(0, 1e4)] * 3),
+        colors=st.none() | st.dictionaries(st.integers(0, 9999), st.tuples(*[st.floats(0, 1e4)] * 3), max_size=3),
+    ),
+    probe_plate=st.none()
+    | st.builds(
+        Probe,
+        path=texts,
+        rotation_deg=numbers,
+        exposures_stops=st.none() | st.dictionaries(st.integers(0, 9999), st.floats(-20, 20), min_size=1, max_size=3),
+    ),
     lights=st.lists(
         st.builds(
             Light,

@@ -7,7 +7,7 @@ from math import cos, pi, radians, sin
 import pytest
 
 from platelight.errors import RecipeError
-from platelight.lights import Light, LightFrame
+from platelight.lights import Light, LightFrame, Probe, ProbeFrame
 from platelight.matrices import IDENTITY, Matrix4
 
 MOVED: Matrix4 = ((1.0, 0.0, 0.0, 2.0), *IDENTITY[1:])
@@ -65,3 +65,29 @@ def test_spot_fades_as_measured_in_cycles(off_axis_deg: int, share: float) -> No
     spot = Light("spot", 4 * pi, transform=IDENTITY, cone_deg=30.0, cone_blend=0.5).at(1)
     a = radians(off_axis_deg)
     assert spot.irradiance_facing((sin(a), 0.0, -cos(a)))[0] == pytest.approx(share, abs=1e-3)
+
+
+def test_probe_that_changes_has_its_values_by_frame() -> None:
+    probe = Probe("env.exr", exposure_stops=1.0, rotation_deg=10.0, rotations_deg={7: 20.0}, exposures_stops={8: -1.0})
+    assert [probe.at(frame) for frame in (6, 7, 8)] == [
+        ProbeFrame(10.0, 1.0), ProbeFrame(20.0, 1.0), ProbeFrame(10.0, -1.0)
+    ]  # fmt: skip
+
+
+def test_probe_of_a_colour_may_change_it() -> None:
+    probe = Probe(color=(1.0, 0.5, 0.0), colors={7: (0.0, 0.0, 1.0)})
+    assert (probe.at(6).color, probe.at(7).color) == ((1.0, 0.5, 0.0), (0.0, 0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "path: expected either path or color, got none"),
+        ({"path": "a.exr", "color": (1.0, 1.0, 1.0)}, "path: expected either path or color, got both"),
+        ({"path": "a.exr", "colors": {1: (1.0, 1.0, 1.0)}}, "colors: expected color beside it, and no path, got path"),
+        ({"color": (1.0, 1.0, 1.0), "colorspace": "ACEScg"}, "colorspace: expected auto where a color is given"),
+    ],
+)
+def test_probe_is_a_picture_or_a_colour(given: dict[str, object], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Probe(**given)  # type: ignore[arg-type]

@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from .progress import looking
 
     recipe, base, only = recipe_from(args)
-    _check_device(args.device)
+    check_device(args.device)
     with looking(len(only or recipe.frames), args.json or args.quiet):
-        checked = check(recipe, base, only, args.workers)
+        checked = check(recipe, base, only, args.workers, device=args.device)
     for text in checked.warnings:
         print(f"warning: {text}", file=sys.stderr)
     for error in checked.errors[1:]:
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 def render(checked: Checked, as_json: bool, quiet: bool, force: bool, device: str, workers: int | None) -> int:
     """Renders a checked job with progress and signals; returns the exit code."""
+    from platelight.messages import Advice
     from platelight_server import job
     from platelight_server.evaluation.proof import write_proof
 
@@ -70,7 +71,8 @@ def render(checked: Checked, as_json: bool, quiet: bool, force: bool, device: st
     with stop, reporter(len(checked.wanted), as_json, quiet) as report:
         outcome = job.run(checked, report, stop.asked, device, workers, force)
     proof = write_proof(checked, outcome)
-    result = Summed(len(outcome.rendered), len(outcome.current), tuple(outcome.failed), tuple(proof["said"]))
+    advice = tuple(Advice(one["text"], tuple(one["settings"])) for one in proof["advice"])
+    result = Summed(len(outcome.rendered), len(outcome.current), tuple(outcome.failed), tuple(proof["said"]), advice)
     summary(result, outcome.cancelled, checked.recipe.output.directory, proof, as_json)
     if outcome.cancelled:
         return EXIT_OF_SIGNAL.get(stop.received or signal.SIGINT, 130)
@@ -121,7 +123,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
     """Raises `ResourceError` where torch cannot put an array there: before the shot is read, not in the middle."""
     import torch
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -166,10 +166,14 @@ def proof_of(server: Client, job: Job, result: JobResult) -> dict[str, Any]:
 
     name = next((one.name for one in job.files() if one.name.endswith(".proof.json")), "")
     if not name:
-        return {"said": list(result.said)}
+        return _worded(result)
     data = b"".join(bytes(piece) for piece in chunks(server.calls.link, job.id, name))
     proof: dict[str, Any] = json.loads(data)
-    return {**proof, "said": list(result.said)}
+    return {**proof, **_worded(result)}
+
+
+def _worded(result: JobResult) -> dict[str, Any]:
+    return {"said": list(result.said), "advice": [asdict(one) for one in result.advice]}
 
 
 def folder_of(server: Client, finished: Finished) -> str:

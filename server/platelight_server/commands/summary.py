@@ -7,6 +7,8 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from platelight.messages import Advice
+
 
 class Result(Protocol):
     """What is summed up; `platelight.JobResult` is one."""
@@ -19,6 +21,8 @@ class Result(Protocol):
     def failed(self) -> Sized: ...
     @property
     def said(self) -> tuple[str, ...]: ...
+    @property
+    def advice(self) -> tuple[Advice, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Summed:
     current: int
     failed: tuple[int, ...]
     said: tuple[str, ...]
+    advice: tuple[Advice, ...]
 
 
 def summary(result: Result, cancelled: bool, folder: str, proof: dict[str, Any], as_json: bool) -> None:
@@ -42,5 +47,11 @@ def summary(result: Result, cancelled: bool, folder: str, proof: dict[str, Any],
     kept = f", {result.current} were current" if result.current else ""
     stopped = "; stopped, the same command goes on from here" if cancelled else ""
     print(f"{result.rendered} frames rendered{kept}{stopped}: {folder}")
-    for line in result.said:
+    for line in (*result.said, *map(advised, result.advice)):
         print(line)
+
+
+def advised(advice: Advice) -> str:
+    """An advice with its settings as the command line takes them."""
+    settings = " or ".join(f"--set {setting}=VALUE" for setting in advice.settings)
+    return f"{advice.text}; correct it with {settings}" if settings else advice.text

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from platelight.frames import sample_frames
+
 from ..check import Checked
-from ..engines.interface import sample_frames
 from ..plates import delivery, fence, picture_io
 from . import pictures
 

@@ -21,7 +21,7 @@ from platelight.errors import FrameError
 
 from ..check import Checked
 from ..job import Outcome
-from ..plan import plan_windows
+from ..engines.registry import windows_of
 from ..plates import delivery, exr, fence, frames_out, header
 from ..stages import peak_memory_bytes
 from .proof_sheet import sheet_png
@@ -39,10 +39,10 @@ def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
     path = folder / f"{recipe.output_name}.proof.json"
     if not outcome.rendered and _holds(path, proof) and fence.is_file(path.with_suffix(".png")):
         # Nothing was rendered: the proof on disk, with its timings, is the true one.
-        return {**proof, "said": [f"proof: {path}"]}
+        return {**proof, "said": [f"proof: {path}"], "advice": []}
     frames_out.write_bytes(path, (json.dumps(proof, indent=1, ensure_ascii=False) + "\n").encode())
     frames_out.write_bytes(path.with_suffix(".png"), sheet_png(checked, proof, frames))
-    return {**proof, "said": _sentences(proof, path)}
+    return {**proof, "said": _sentences(proof, path), "advice": _advice(checked, proof["notes"])}
 
 
 def _holds(path: Path, proof: Mapping[str, Any]) -> bool:
@@ -76,7 +76,7 @@ def _stated(checked: Checked) -> dict[int, dict[str, Any]]:
 def _summary(checked: Checked, outcome: Outcome, frames: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
     assert checked.capabilities is not None and checked.inputs is not None
     capabilities = checked.capabilities
-    windows = plan_windows(tuple(checked.recipe.frames), capabilities.window_frames, capabilities.context_frames)
+    windows = windows_of(capabilities.name, checked.recipe.engine.options, tuple(checked.recipe.frames))
     outside = [said["outside"] for said in frames.values() if said["outside"] is not None]
     seams = _seams(frames, [window.answered[0] for window in windows[1:]])
     before, after = _curve(frames, "before"), _curve(frames, "after")
@@ -156,11 +156,15 @@ def _sentences(proof: Mapping[str, Any], path: Path) -> list[str]:
         flicker = f"; flicker {proof['flickerBeforeMilliStops']} -> {proof['flickerAfterMilliStops']} mEV"
     stops = proof["exposureChangeStops"]
     level = "" if stops is None else f"; foreground {stops:+.2f} stops"
-    guess, source = proof["notes"].get("exposure_guess_stops"), proof["notes"].get("exposure_from", "the plates")
-    guessed = []
-    if guess:
-        guessed.append(
-            f"the level of the light is a guess ({guess:+.2f} stops, from {source}); correct it with"
-            " --set look.exposure=STOPS, a grey card or probes"
-        )
-    return [f"outside the matte: {exact}{level}{flicker}", *guessed, f"proof: {path.with_suffix('.png')}"]
+    return [f"outside the matte: {exact}{level}{flicker}", f"proof: {path.with_suffix('.png')}"]
+
+
+def _advice(checked: Checked, notes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the artist can correct, each as the fields of `platelight.messages.Advice`."""
+    guess, source = notes.get("exposure_guess_stops"), str(notes.get("exposure_from", "the plates"))
+    if not guess or checked.capabilities is None:
+        return []
+    card = ["engine.grey_card"] if any(one.name == "grey_card" for one in checked.capabilities.options) else []
+    probe = ["probe_plate.path"] if checked.capabilities.uses_probes else []
+    text = f"the level of the light is a guess ({guess:+.2f} stops, from {source.removeprefix('guess from ')})"
+    return [{"text": text, "settings": ["look.exposure_stops", *card, *probe]}]

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from platelight.frames import sample_frames
+
 from ..check import Checked
-from ..engines.interface import sample_frames
 from . import pictures
 from .contact_sheet import row
 

@@ -11,16 +11,18 @@ import torch
 
 from platelight_server.engines.interface import LightChange
 from platelight_server.finish.change import GAIN_LIMIT_STOPS
-from platelight_server.finish.pyramid import local_mean
+from platelight_server.finish.pyramid import broad_mean, local_mean
 
 PIVOT = 0.18
 
 
 class LightLook(Protocol):
-    """The dials of the recipe's look that act on light; 1, 0, 1, 1, 1 changes nothing."""
+    """The dials of the recipe's look that act on light; 1, 0, 0, 1, 1, 1 changes nothing."""
 
     @property
     def strength(self) -> float: ...
+    @property
+    def preserve_detail(self) -> float: ...
     @property
     def exposure_stops(self) -> float: ...
     @property
@@ -41,6 +43,7 @@ def shape_change(
     """`change` with the look's dials turned, in this order:
 
     strength        scales gain (in stops) and fill: 0 is the plate as filmed
+    preserve_detail takes away what of gain and fill is finer than about an 18th of the picture: the plate's stays there
     colour          scales what differs between the channels: 0 changes the light's amount and not its colour
     direction       scales how the gain varies over the foreground around its mean: 0 is one grade for all of it
     exposure_stops  is added to the gain, and scales the fill alike
@@ -50,17 +53,24 @@ def shape_change(
     matte  (1, h, w) float32, 0..1
     The gain stays within ±6 stops.
     """
-    dials = (look.strength, look.exposure_stops, look.direction, look.colour, look.contrast)
-    if dials == (1.0, 0.0, 1.0, 1.0, 1.0):
+    dials = (look.strength, look.preserve_detail, look.exposure_stops, look.direction, look.colour, look.contrast)
+    if dials == (1.0, 0.0, 0.0, 1.0, 1.0, 1.0):
         return change
     weights = change.gain.new_tensor(luminance).view(3, 1, 1)
     gain, fill = change.gain * look.strength, change.fill * look.strength
+    if look.preserve_detail:
+        gain, fill = (_broadened(x, matte, look.preserve_detail) for x in (gain, fill))
     gain, fill = _coloured(gain, weights, look.colour), _coloured(fill, weights, look.colour)
     gain = _directed(gain, weights, matte, look.direction) + look.exposure_stops
     fill = fill * 2.0**look.exposure_stops
     if look.contrast != 1.0:
         gain = gain + (look.contrast - 1.0) * _tones(plate, gain, fill, matte, weights)
     return LightChange(gain.clamp(-GAIN_LIMIT_STOPS, GAIN_LIMIT_STOPS), fill.clamp_min(0), change.confidence)
+
+
+def _broadened(x: torch.Tensor, matte: torch.Tensor, amount: float) -> torch.Tensor:
+    # Outside of the matte the change is extended; a little weight there keeps the mean defined everywhere.
+    return torch.lerp(x, broad_mean(x, matte + 1e-4), amount)
 
 
 def _coloured(x: torch.Tensor, weights: torch.Tensor, colour: float) -> torch.Tensor:

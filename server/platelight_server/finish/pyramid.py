@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 
 _TINY = 1e-8
+# The least of the shorter side that a broad mean is taken at; the binomial's sigma is one of its pixels.
+_BROAD_PX = 12
 
 
 def smooth(x: torch.Tensor, dilation: int = 1) -> torch.Tensor:
@@ -43,6 +45,22 @@ def local_mean(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     sums = halve(torch.cat([x * weight, weight]))
     sums = smooth(smooth(sums), 2)
     return double(sums[:-1] / (sums[-1:] + _TINY), size)
+
+
+def broad_mean(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The weighted mean of `x` around each pixel; its sigma is a 12th to a 24th of the picture's shorter side.
+
+    x (C, h, w), weight (1, h, w) float32, more than 0 somewhere around each pixel.
+    """
+    sums, sizes = torch.cat([x * weight, weight]), []
+    while min(sums.shape[-2:]) > 2 * _BROAD_PX:
+        sizes.append((sums.shape[1], sums.shape[2]))
+        sums = halve(sums)
+    sums = smooth(sums)
+    mean = sums[:-1] / (sums[-1:] + _TINY)
+    for size in reversed(sizes):
+        mean = double(mean, size)
+    return mean
 
 
 def means(x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
