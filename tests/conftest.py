@@ -37,6 +37,21 @@ def shot(tmp_path: Path) -> Shot:
     return make_shot(tmp_path / "shot")
 
 
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tiny checkpoints under the catalogue's names, made once per run; not to be written to."""
+    from tests.models import tiny  # loads torch and diffusers
+
+    return tiny.everything(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def tiny_models(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, named by $PLATELIGHT_MODELS here and in processes that the test starts."""
+    monkeypatch.setenv("PLATELIGHT_MODELS", str(tiny_folder))
+    return tiny_folder
+
+
 @pytest.fixture(autouse=True)
 def no_ocio_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see the config that Platelight brings, whatever the machine's $OCIO says."""

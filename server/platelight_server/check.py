@@ -10,15 +10,15 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from platelight.errors import ForbiddenPathError, OutputError, PlatelightError, RecipeError, ResourceError
-from platelight.frames import FrameRange
+from platelight.frames import FrameRange, sample_frames
 from platelight.recipe import Recipe
 
-from .engines.interface import Capabilities, sample_frames
-from .engines.registry import checked_options, engine_class
+from .engines.interface import Asked, Capabilities, Readiness
+from .engines.registry import checked_options, engine_class, windows_of
 from .plan import Estimate, Window, estimate_cost, plan_windows, wanted_windows
 from .plates import delivery, fence, frames_out
 from .plates.facts import FactIndex, Facts
@@ -49,6 +49,7 @@ class Checked:
     capabilities: Capabilities | None = None
     facts: Mapping[tuple[str, Path], Facts] = field(default_factory=dict)
     index: FactIndex | None = None
+    depends_on: tuple[str, ...] = ()  # what the engine says that its pixels depend on
 
     def raise_first(self) -> None:
         """Raises the first error, if there is one."""
@@ -62,10 +63,11 @@ def check(
     only: FrameRange | None = None,
     cores: int | None = None,
     on_look: Callable[[Path], None] = lambda file: None,
+    device: str = "cpu",
 ) -> Checked:
     """Checks a recipe whose relative paths start at `base`, or the part `only` of its frames.
 
-    `on_look` is called with each file that has to be read, from any thread. Raises nothing for bad input: all problems
+    `on_look` is called with each file that has to be read, from any thread; `device` is where the engine will run. Raises nothing for bad input: all problems
     are in the answer.
     """
     found = Found()
@@ -78,7 +80,7 @@ def check(
     index = FactIndex(FactIndex.place(folder, recipe.output_name), base.absolute(), on_look)
     facts: dict[tuple[str, Path], Facts] = {}
     # Without an engine there are no windows; the pictures are checked all the same.
-    planned = plan_windows(shot, *_window(capabilities))
+    planned = _windows(recipe, shot, capabilities)
     windows = wanted_windows(planned, set(wanted))
     needed = needed_frames(shot, windows, capabilities)
     inputs = open_shot(recipe, shot, needed, index, workers, facts, found)
@@ -92,22 +94,27 @@ def check(
         found.warnings.append(f"plate.missing = 'skip': frames {FrameRange.of(skipped)} are not rendered")
     wanted = tuple(frame for frame in wanted if frame in inputs.plate.files)
     windows = _without(windows, inputs.plate)
-    held = capabilities.window_frames + 2 * capabilities.context_frames + 2
-    pixels = _model_pixels(inputs, capabilities)
+    held = sum(capabilities.window) + 2
+    ready = _ready(recipe, inputs, capabilities, device, found)
     estimate = estimate_cost(
         len(wanted), len(windows), inputs.work.width, inputs.work.height, min(held, 8), workers,
-        pixels * capabilities.window_frames * capabilities.memory_bytes_per_pixel,
+        ready.memory_bytes if ready.memory_bytes is not None else _window_bytes(inputs, capabilities),
     )  # fmt: skip
+    estimate = replace(estimate, seconds=estimate.seconds + ready.seconds, plan=ready.plan)
     _resources(estimate, folder, found)
     return Checked(
         recipe, written, tuple(found.errors), tuple(found.warnings), wanted, windows, estimate, inputs, capabilities,
-        facts, index,
+        facts, index, ready.depends_on,
     )  # fmt: skip
 
 
-def _window(capabilities: Capabilities | None) -> tuple[int, int]:
-    """Frames per window and of context."""
-    return (1, 0) if capabilities is None else (capabilities.window_frames, capabilities.context_frames)
+def _windows(recipe: Recipe, shot: Sequence[int], capabilities: Capabilities | None) -> tuple[Window, ...]:
+    if capabilities is None:
+        return plan_windows(shot, 1, 0, 0)
+    try:
+        return windows_of(capabilities.name, recipe.engine.options, shot)
+    except RecipeError:  # the answer says why: of the options, or of what the engine makes of them
+        return plan_windows(shot, *capabilities.window)
 
 
 def engine_capabilities(recipe: Recipe, found: Found) -> Capabilities | None:
@@ -116,7 +123,9 @@ def engine_capabilities(recipe: Recipe, found: Found) -> Capabilities | None:
     if kind is None:
         return None
     capabilities: Capabilities = kind.capabilities
-    found.attempt(lambda: checked_options(capabilities, recipe.engine.options))
+    options = found.attempt(lambda: checked_options(capabilities, recipe.engine.options))
+    if options is not None:
+        capabilities = kind.capabilities_for(options, recipe.background.kind)
     asked = recipe.background.kind
     if asked not in capabilities.backgrounds:
         offered = ", ".join(capabilities.backgrounds)
@@ -152,9 +161,25 @@ def _without(windows: Sequence[Window], plate: Source) -> tuple[Window, ...]:
     return tuple(kept)
 
 
-def _model_pixels(inputs: Inputs, capabilities: Capabilities) -> int:
-    height, width = model_size(inputs.work.height, inputs.work.width, capabilities.model_height)
-    return height * width
+def _ready(recipe: Recipe, inputs: Inputs, capabilities: Capabilities, device: str, found: Found) -> Readiness:
+    """What the engine says to the job; its errors and warnings go into `found`."""
+    height, width = _model_size(inputs, capabilities)
+    asked = Asked(recipe, height, width, inputs.camera is not None, device)
+    options = checked_options(capabilities, recipe.engine.options)
+    ready = engine_class(recipe.engine.name).ready(options, asked)
+    found.errors.extend(ready.errors)
+    found.warnings.extend(ready.warnings)
+    return ready
+
+
+def _model_size(inputs: Inputs, capabilities: Capabilities) -> tuple[int, int]:
+    work = inputs.work
+    return model_size(work.height, work.width, capabilities.model_height, capabilities.model_width)
+
+
+def _window_bytes(inputs: Inputs, capabilities: Capabilities) -> int:
+    height, width = _model_size(inputs, capabilities)
+    return height * width * capabilities.window_frames * capabilities.memory_bytes_per_pixel
 
 
 def _output_folder(recipe: Recipe, found: Found) -> Path:

@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "relight a small shot that comes with Platelight, and make a contact sheet",
     "init": "print a recipe made from the same flags as relight",
     "check": "look for problems and estimate the cost, render nothing",
+    "matte": "make mattes of a plate: key its screen, or follow a subject that is pointed at",
     "relight": "render a shot, from a recipe or from flags, here or on a server",
     "serve": "run the server: a queue for this machine's GPUs",
     "submit": "put a shot into a server's queue",
@@ -37,9 +38,11 @@ COMMANDS = {
     "fetch": "copy a job's result from a server",
     "keys": "let clients in, know servers, show your own key",
     "engines": "list the engines, what they need, their options and licences",
+    "models": "list the models, where they lie and how to get them; check files, agree to licences",
     "info": "show an EXR's layers, colour, recipe and whether it is current",
     "doctor": "explain this machine, this installation, and why a server does not answer",
     "bench": "measure speed, memory and start-up",
+    "selftest": "check what an engine promises, on this machine and its models",
     "completion": "print a shell completion script",
 }
 EXIT_UNEXPECTED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -71,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"platelight {args.command}: {error}", file=sys.stderr)
         return error.exit_code
     except ModuleNotFoundError as error:
-        if not _belongs_to_extra(error):
+        extra = _extra_of(error)
+        if extra is None:
             raise
-        missing = MissingExtraError(f"{error.name} is not installed; run: pip install 'platelight[server]'")
+        missing = MissingExtraError(f"{error.name} is not installed; run: pip install 'platelight[{extra}]'")
         print(f"platelight {args.command}: {missing}", file=sys.stderr)
         return missing.exit_code
     except KeyboardInterrupt:
@@ -85,10 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_UNEXPECTED
 
 
-def _belongs_to_extra(error: ModuleNotFoundError) -> bool:
-    return (error.name or "").split(".")[0] in (
-        "torch", "OpenImageIO", "OpenEXR", "PyOpenColorIO", "cv2", "rich", "shtab", "PIL",
-    )  # fmt: skip
+def _extra_of(error: ModuleNotFoundError) -> str | None:
+    name = (error.name or "").split(".")[0]
+    if name in ("torch", "OpenImageIO", "OpenEXR", "PyOpenColorIO", "cv2", "rich", "shtab", "PIL"):
+        return "server"
+    if name in ("diffusers", "transformers", "accelerate", "safetensors", "sentencepiece", "ftfy"):
+        return "models"
+    return None
 
 
 def _guard_stdout() -> None:

@@ -17,18 +17,21 @@ from typing import Any
 import numpy as np
 
 from platelight.errors import FrameError
+from platelight.frames import sample_frames
 from platelight.recipe import Recipe
 
 from .check import Checked
 from .color.spaces import Space, convert
-from .engines.interface import sample_frames
+from .mattes.finding import KEYER_VERSION
 from .plan import Window
 from .plates import exr, fence, header
+from .plates.carry import reference_frame
 from .plates.inputs import Inputs
+from .plates.keying import screen_frames
 from .plates.opening import digests
 
 # Raised whenever the same inputs give other pixels or other layers.
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 
 
 def frame_hashes(checked: Checked) -> dict[int, str]:
@@ -45,6 +48,10 @@ def frame_hashes(checked: Checked) -> dict[int, str]:
             "work": [astuple(inputs.work), astuple(inputs.display), inputs.pixel_aspect],
             "color": [inputs.space.name, *(color_test(space, inputs.space) for space in _spaces(inputs))],
             "lens": None if inputs.camera is None else list(astuple(inputs.camera.lens)),
+            **_whole_camera(checked),
+            **({"models": list(checked.depends_on)} if checked.depends_on else {}),
+            **_reference_camera(checked),
+            **_screen(checked),
             "sampled": [_frame_inputs(checked, f) for f in _sampled(checked) if f in checked.inputs.plate.files],
         }
     )
@@ -92,6 +99,30 @@ def _skipped(checked: Checked) -> list[int]:
     """The sampled frames that the policy leaves out: an engine is told of these."""
     assert checked.inputs is not None
     return [frame for frame in _sampled(checked) if frame not in checked.inputs.plate.files]
+
+
+def _whole_camera(checked: Checked) -> dict[str, Any]:
+    """The camera of every frame, for engines that look at all of it; the points stand in the recipe."""
+    assert checked.inputs is not None and checked.capabilities is not None
+    if checked.inputs.camera is None or not checked.capabilities.whole_camera:
+        return {}
+    return {"camera": [list(astuple(one)) for one in checked.inputs.camera.frames.values()]}
+
+
+def _reference_camera(checked: Checked) -> dict[str, Any]:
+    """The camera of the frame whose view a moving still shows: it may be outside the windows rendered."""
+    assert checked.inputs is not None
+    camera, recipe = checked.inputs.camera, checked.recipe
+    if camera is None or recipe.background.move != "camera":
+        return {}
+    return {"reference": list(astuple(camera.at(reference_frame(recipe))))}
+
+
+def _screen(checked: Checked) -> dict[str, Any]:
+    """The frames that the screen is measured on, where the matte is keyed."""
+    assert checked.inputs is not None
+    frames = [frame for frame in screen_frames(checked.recipe) if frame in checked.inputs.plate.files]
+    return {"screen": [KEYER_VERSION, *(_frame_inputs(checked, frame) for frame in frames)]} if frames else {}
 
 
 def _sampled(checked: Checked) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -11,16 +10,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from platelight.camera import CameraFrame
+from platelight.frames import sample_frames
 from platelight.lights import LightFrame
 
 from .color.spaces import luminance_weights, matrix, named
-from .engines.interface import Capabilities, FrameInputs, Shot, sample_frames
+from .engines.interface import Capabilities, FrameInputs, Shot
 from .plates.cameras import over_box
 from .plates.geometry import model_size, resize
 from .plates.inputs import FullFrame, Inputs
-
-# One background and two probes; sequences pass through.
-STILLS = 3
 
 
 @dataclass(frozen=True)
@@ -33,15 +31,13 @@ class ModelView:
     between: Callable[[], None] = lambda: None
     _from_rec709: list[np.ndarray] = field(default_factory=list, compare=False, repr=False)
     _read: dict[int, FrameInputs] = field(default_factory=dict, compare=False, repr=False)
-    _made: deque[tuple[np.ndarray, torch.Tensor]] = field(
-        default_factory=lambda: deque(maxlen=STILLS), compare=False, repr=False
-    )
+    _made: dict[str, tuple[np.ndarray, torch.Tensor]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the engine's pictures."""
         work = self.inputs.work
-        return model_size(work.height, work.width, self.capabilities.model_height)
+        return model_size(work.height, work.width, self.capabilities.model_height, self.capabilities.model_width)
 
     def of(self, full: FullFrame) -> FrameInputs:
         """One frame at model size."""
@@ -50,10 +46,10 @@ class ModelView:
             frame,
             self.picture(full.plate),
             self.picture(full.matte),
-            self._still(full.background, self.picture),
+            self._still("background", full.background, self.picture),
             None if full.normal is None else self.picture(full.normal),
-            self._still(inputs.probe(inputs.probe_background, frame), self.tensor),
-            self._still(inputs.probe(inputs.probe_plate, frame), self.tensor),
+            self._still("probe_background", inputs.probe("probe_background", frame), self.tensor),
+            self._still("probe_plate", inputs.probe("probe_plate", frame), self.tensor),
         )
 
     def frame_inputs(
@@ -67,11 +63,10 @@ class ModelView:
         probe_plate: torch.Tensor | None,
     ) -> FrameInputs:
         """Pictures at model size (see `FrameInputs`) with the camera and the lights of their frame."""
-        height, width = self.size
-        inputs, camera = self.inputs, self.inputs.camera
+        inputs = self.inputs
         return FrameInputs(
             frame, plate, matte, background, probe_background, probe_plate, normal,
-            None if camera is None else over_box(camera.at(frame), inputs.display, inputs.work, width, height),
+            self._camera(frame),
             tuple(self._light(light.at(frame)) for light in inputs.recipe.lights),
         )  # fmt: skip
 
@@ -90,7 +85,19 @@ class ModelView:
             recipe.look.seed,
             recipe.look.stability,
             frozenset(frame for frame in self.sampled_frames() if frame not in self.inputs.plate.files),
+            recipe.background.prompt,
+            self._camera,
+            () if recipe.camera is None else recipe.camera.points,
+            tuple(map(tuple, matrix(self.inputs.space, named("lin_rec709_scene")).tolist())),
         )
+
+    def _camera(self, frame: int) -> CameraFrame | None:
+        """The camera of a frame for pictures at model size; `None` where there is none."""
+        inputs, camera = self.inputs, self.inputs.camera
+        if camera is None or frame not in camera.frames:
+            return None
+        height, width = self.size
+        return over_box(camera.frames[frame], inputs.display, inputs.work, width, height)
 
     def sampled(self) -> list[FrameInputs]:
         """The frames that `prepare` may look at, read once."""
@@ -124,16 +131,16 @@ class ModelView:
         """(C, h, w) float32 as it is, on the engine's device."""
         return torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
 
-    def _still(self, pixels: np.ndarray | None, make: Callable[[np.ndarray], torch.Tensor]) -> torch.Tensor | None:
+    def _still(
+        self, role: str, pixels: np.ndarray | None, make: Callable[[np.ndarray], torch.Tensor]
+    ) -> torch.Tensor | None:
         """The tensor of a picture. A still comes as the same array on every frame, and gives the same tensor."""
         if pixels is None:
             return None
-        for seen, tensor in self._made:
-            if seen is pixels:
-                return tensor
-        tensor = make(pixels)
-        self._made.append((pixels, tensor))
-        return tensor
+        held = self._made.get(role)
+        if held is None or held[0] is not pixels:
+            held = self._made[role] = (pixels, make(pixels))
+        return held[1]
 
     def _light(self, light: LightFrame) -> LightFrame:
         """A light with its colour, which recipes give in Rec.709, in the working primaries."""

@@ -30,21 +30,23 @@ class Window:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job will cost: `seconds` of wall time, `memory_bytes` at the peak, `disk_bytes` for what it writes."""
+    """What a job will cost: `seconds` of wall time, `memory_bytes` at the peak, `disk_bytes` for what it writes; `plan`
+    says how the engine's models will be held in memory, where it has some."""
 
     frames: int
     windows: int
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    plan: str = ""
 
 
-def plan_windows(frames: Sequence[int], length: int, context: int) -> tuple[Window, ...]:
-    """All windows of a shot: `length` answered frames each, up to `context` more frames of the shot on either side."""
+def plan_windows(frames: Sequence[int], length: int, before: int, after: int) -> tuple[Window, ...]:
+    """All windows of a shot: `length` answered frames each, up to `before` and `after` more frames on either side."""
     windows = []
     for index, start in enumerate(range(0, len(frames), length)):
         end = min(start + length, len(frames))
-        needed = frames[max(0, start - context) : min(len(frames), end + context)]
+        needed = frames[max(0, start - before) : min(len(frames), end + after)]
         windows.append(Window(index, tuple(frames[start:end]), tuple(needed)))
     return tuple(windows)
 

@@ -43,7 +43,7 @@ class WavyEngine(Engine):
     """A strong smooth gain and a little fill, different on every frame, the same for the same frame."""
 
     capabilities = Capabilities(
-        "test_wavy", "a strong wave of light", BACKGROUNDS, 48, 2, context_frames=1,
+        "test_wavy", "a strong wave of light", BACKGROUNDS, 48, 2, context_before=1, context_after=1,
         options=(Option("sleep_seconds", "float", 0.0, "per frame"), Option("break_at", "int", -1, "breaks here")),
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ class SteppingEngine(WavyEngine):
     """The wavy engine's answers after many small steps per window, and some in `prepare`."""
 
     capabilities = Capabilities(
-        "test_steps", "takes many steps", BACKGROUNDS, 48, 4, context_frames=1,
+        "test_steps", "takes many steps", BACKGROUNDS, 48, 4, context_before=1, context_after=1,
         options=(
             Option("sleep_seconds", "float", 0.0, "per step"), Option("steps", "int", 10, "per window"),
             Option("prepare_steps", "int", 0, "before the first window"), Option("break_at", "int", -1, "as in wavy"),

@@ -17,6 +17,7 @@ KINDS = {
     "memory": "peak memory over the length of a shot",
     "preview": "what a user waits after a change of a light, a probe, the look or the frame",
     "server": "bytes by value, answers under load, many requests, clients that do not read, each against its limit",
+    "anyportal": "the stages of that engine with random weights, against the way of the public scripts",
     "start": "start-up of the command line and of the client",
     "quality": "scores on rendered ground truth (needs --data)",
 }
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--matte", default="matte", help="which matte of a ground-truth shot (default: %(default)s)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for quality")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="for server: one of its measures")
+    parser.add_argument("--device", default="cpu", help="for anyportal: on a GPU the published sizes are measured")
+    parser.add_argument("--steps", type=int, default=None, help="for anyportal (default: 4, on a GPU 20)")
+    parser.add_argument("--backbone", choices=("cogvideox-2b", "cogvideox-5b"), default="cogvideox-2b")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
 
 
@@ -71,6 +75,13 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
 
         (frames,) = _lengths(args.frames or "24", 1)
         return [row.as_dict() for row in measure_preview(folder, width, height, frames)]
+    if args.kind == "anyportal":
+        from platelight_server.evaluation.bench_anyportal import measure_anyportal
+
+        full = args.device != "cpu"
+        (frames,) = _lengths(args.frames or ("49" if full else "9"), 1)
+        steps = args.steps or (20 if full else 4)
+        return [row.as_dict() for row in measure_anyportal(args.device, full, frames, steps, args.backbone)]
     from platelight_server.evaluation import bench_process
 
     if args.kind == "memory":

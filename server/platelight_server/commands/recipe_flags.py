@@ -30,7 +30,11 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     shot = parser.add_argument_group("shot")
     shot.add_argument("--plate", metavar="PATTERN", help="plate sequence: name.####.exr, name.%%04d.exr or its folder")
     shot.add_argument("--plate-colorspace", metavar="NAME", help="its colour space, where the header does not say")
-    shot.add_argument("--matte", metavar="PATTERN", help="matte sequence or still; 'plate' takes the plate's alpha")
+    shot.add_argument(
+        "--matte",
+        metavar="PATTERN",
+        help="matte sequence or still; 'plate' takes the plate's alpha, 'key' keys its screen",
+    )
     shot.add_argument("--background", metavar="PATTERN", help="new background: a still, a sequence or a folder")
     shot.add_argument("--background-colorspace", metavar="NAME", help="its colour space, where the header does not say")
     shot.add_argument(
@@ -108,7 +112,8 @@ def _with_flags(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         plate = replace(plate, colorspace=args.plate_colorspace)
     changes["plate"] = plate
     if args.matte is not None:
-        changes["matte"] = Matte(from_plate_alpha=True) if args.matte == "plate" else Matte(path=args.matte)
+        named = {"plate": Matte(from_plate_alpha=True), "key": Matte(key="auto")}
+        changes["matte"] = named.get(args.matte) or Matte(path=args.matte)
     background = recipe.background
     if args.background is not None:
         still = SequencePath.from_path(args.background).is_still
@@ -140,6 +145,6 @@ def _absolute(args: argparse.Namespace) -> argparse.Namespace:
     changed = argparse.Namespace(**vars(args))
     for flag in ("plate", "matte", "background", "probe_background", "probe_plate", "normal", "camera", "out"):
         given = getattr(args, flag)
-        if given is not None and (flag, given) != ("matte", "plate"):
+        if given is not None and (flag, given) not in (("matte", "plate"), ("matte", "key")):
             setattr(changed, flag, str(Path.cwd() / given))
     return changed

@@ -14,12 +14,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from platelight.frames import sample_frames
+
+from ..plan import Window, plan_windows
+
 if TYPE_CHECKING:
     import torch
 
     from platelight.camera import CameraFrame
+    from platelight.errors import PlatelightError
     from platelight.lights import LightFrame
-    from platelight.recipe import Ground
+    from platelight.recipe import Ground, Recipe
+    from platelight.recipe_parts import TrackedPoint
+
+
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -60,21 +69,16 @@ class Shot:
     seed: int = 0
     stability: float = 1.0  # the look's dial: 1 is steadiest, 0 lets every frame stand alone
     skipped: frozenset[int] = frozenset()  # frames without a file, left out by the recipe's policy
+    prompt: str | None = None  # the description of the background, where the recipe gives one
+    camera: Callable[[int], CameraFrame | None] = lambda frame: None  # of any frame, for pictures at model size
+    points: tuple[TrackedPoint, ...] = ()  # of the set, in the camera's world
+    to_rec709: tuple[tuple[float, float, float], ...] = IDENTITY  # working primaries to those most models know
 
     def sampled(self, most: int) -> Iterator[FrameInputs]:
         """At most `most` frames, evenly spaced over the shot, first and last included, without those skipped."""
         for frame in sample_frames(self.frames, most):
             if frame not in self.skipped:
                 yield self.inputs(frame)
-
-
-def sample_frames(frames: Sequence[int], most: int) -> tuple[int, ...]:
-    """At most `most` of `frames`, evenly spaced, first and last included."""
-    if len(frames) <= most:
-        return tuple(frames)
-    if most == 1:
-        return (frames[0],)
-    return tuple(frames[round(i * (len(frames) - 1) / (most - 1))] for i in range(most))
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
+    # Names of the numbers of a "floats" option. A panel lets those with a frame, an x and a y be picked in the plate.
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,7 +164,8 @@ class Capabilities:
     backgrounds: tuple[str, ...]  # of "keep", "still", "sequence", "prompt", "references"
     model_height: int  # the picture is brought to at most this many lines; smaller plates stay as they are
     window_frames: int  # frames an engine sees at once (without context)
-    context_frames: int = 0  # frames read on either side of a window and not answered
+    context_before: int = 0  # frames read before a window and not answered
+    context_after: int = 0  # the same after it
     sampled_frames: int = 12  # frames `prepare` may look at, evenly spaced; their content is part of every frame's hash
     uses_probes: bool = False
     uses_lights: bool = False
@@ -167,6 +174,38 @@ class Capabilities:
     options: tuple[Option, ...] = ()
     version: int = 1  # raised when the same inputs give other pixels; part of every frame's hash
     memory_bytes_per_pixel: int = 200  # of model-size pixels in a window, for the estimate
+    model_width: int | None = None  # and to at most this many columns; None = as many as the lines give
+    whole_camera: bool = False  # the camera of all frames, and the solved points, are part of every frame's hash
+    previews: bool = True  # quick enough for single frames while a user waits
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Frames answered at once, and read before and after them: what `plan.plan_windows` takes."""
+        return self.window_frames, self.context_before, self.context_after
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job as the check knows it before work: `height` and `width` are those of the engine's pictures."""
+
+    recipe: Recipe
+    height: int
+    width: int
+    has_camera: bool
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What an engine says to a job before work: what is wrong, what a user should know, and what it costs beside the
+    frames themselves. `None` where the engine leaves the estimate to the pixels of a window."""
+
+    errors: tuple[PlatelightError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    memory_bytes: int | None = None
+    seconds: float = 0.0
+    plan: str = ""  # how models will be held in memory, in words
+    depends_on: tuple[str, ...] = ()  # what else pixels depend on, such as the models' contents: for every frame's hash
 
 
 @dataclass(frozen=True)
@@ -195,6 +234,22 @@ class Engine(ABC):
 
     def __init__(self, options: Mapping[str, Any], device: str = "cpu") -> None:
         self.options, self.device = dict(options), device
+
+    @classmethod
+    def capabilities_for(cls, options: Mapping[str, Any], background: str = "keep") -> Capabilities:
+        """What the engine can do with these options (complete and checked) and this kind of background: the models
+        that are used decide windows and licences."""
+        return cls.capabilities
+
+    @classmethod
+    def windows(cls, options: Mapping[str, Any], frames: Sequence[int]) -> tuple[Window, ...]:
+        """How a shot is cut for the engine (options complete and checked): the same, whatever part of it is rendered."""
+        return plan_windows(frames, *cls.capabilities_for(options).window)
+
+    @classmethod
+    def ready(cls, options: Mapping[str, Any], asked: Asked) -> Readiness:
+        """What the engine says to a job before any work: models that are missing, licences not agreed to, memory."""
+        return Readiness()
 
     def listen(self, told: Callable[[str, int, int], None] | None) -> None:
         """Has `told(stage, step, steps)` called at every step. It may raise `Cancelled`."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from platelight.errors import RecipeError
 
+from ..plan import Window
 from .interface import Capabilities, Engine, Option
 
-_WHERE = {"classic": ("platelight_server.engines.classic.engine", "ClassicEngine")}
+_WHERE = {
+    "classic": ("platelight_server.engines.classic.engine", "ClassicEngine"),
+    "anyportal": ("platelight_server.engines.anyportal.engine", "AnyPortalEngine"),
+}
 
 
 def register(name: str, module: str, attribute: str) -> None:
@@ -36,6 +40,12 @@ def create(name: str, options: Mapping[str, Any], device: str = "cpu") -> Engine
     """An engine for one job, its options checked and completed with defaults. Raises `RecipeError`."""
     kind = engine_class(name)
     return kind(checked_options(kind.capabilities, options), device)
+
+
+def windows_of(name: str, options: Mapping[str, Any], frames: Sequence[int]) -> tuple[Window, ...]:
+    """How an engine cuts a shot; `options` as the recipe gives them. Raises `RecipeError`."""
+    kind = engine_class(name)
+    return kind.windows(checked_options(kind.capabilities, options), frames)
 
 
 def checked_options(capabilities: Capabilities, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,11 +69,14 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.stack(planes)
 
 
-def model_size(height: int, width: int, most_lines: int) -> tuple[int, int]:
-    """The size that an engine with `most_lines` lines sees; never larger than the plate."""
-    if height <= most_lines:
+def model_size(height: int, width: int, most_lines: int, most_columns: int | None = None) -> tuple[int, int]:
+    """The size that an engine with `most_lines` lines (and `most_columns`) sees; never larger than the plate."""
+    lines = height if most_columns is None else min(height, max(1, height * most_columns // width))
+    if lines <= most_lines and lines == height:
         return height, width
-    return most_lines, max(1, round(width * most_lines / height))
+    lines = min(lines, most_lines)
+    columns = max(1, round(width * lines / height))
+    return lines, columns if most_columns is None else min(columns, most_columns)
 
 
 def check_probe(path: Path, width: int, height: int) -> None:
@@ -82,14 +85,21 @@ def check_probe(path: Path, width: int, height: int) -> None:
         raise FrameError(f"{path}: expected a lat-long probe, twice as wide as high, got {width}x{height}")
 
 
-def _resized(shown: np.ndarray, display: Box, how: str, aspect: float) -> np.ndarray:
-    height, width = shown.shape[-2:]
+def placed(height: int, width: int, display: Box, how: str, aspect: float) -> tuple[int, int, int, int]:
+    """The size (height, width) that a picture is brought to for the display window, and the pixels (left, top) of it
+    that lie outside: negative where it leaves room. `aspect` is its pixel aspect over the plate's."""
     across, down = display.width / (width * aspect), display.height / height
-    if how == "stretch":
-        return resize(shown, display.height, display.width)
+    if how in ("stretch", "exact"):
+        return display.height, display.width, 0, 0
     scale = max(across, down) if how == "fill" else min(across, down)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * aspect * scale))
-    scaled = resize(shown, new_height, new_width)
-    left, top = (new_width - display.width) // 2, (new_height - display.height) // 2
-    at = Box(-left, -top, new_width - left - 1, new_height - top - 1)
+    return new_height, new_width, (new_width - display.width) // 2, (new_height - display.height) // 2
+
+
+def _resized(shown: np.ndarray, display: Box, how: str, aspect: float) -> np.ndarray:
+    height, width, left, top = placed(shown.shape[-2], shown.shape[-1], display, how, aspect)
+    scaled = resize(shown, height, width)
+    if how == "stretch":
+        return scaled
+    at = Box(-left, -top, width - left - 1, height - top - 1)
     return place(scaled, at, Box(0, 0, display.width - 1, display.height - 1))

@@ -7,26 +7,34 @@ recipe delivers in others.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from platelight.camera import Camera
 from platelight.errors import ColorError, FrameError
-from platelight.lights import Probe
+from platelight.lights import Probe, ProbeFrame
 from platelight.recipe import Recipe
 
 from ..color.identify import identify
-from ..color.spaces import Space, convert, named
+from ..color.spaces import Space, convert, matrix, named
+from ..mattes.screen import Screen
 from . import picture_io
 from .geometry import check_probe, fit, over_plate, resize
 from .header import untimed
+from .keying import keyed
 from .picture import Box, Picture, PictureInfo
 
+T = TypeVar("T")
+
 PROBE_LINES = 256
+# What has no picture is shown at the size that the classic engine brings probes to.
+PLAIN_LINES = 64
 # The bits of 1.0: halves from 0 to 1 are the unsigned numbers up to it, and numpy clips half slowly.
 HALF_ONE = 0x3C00
 
@@ -91,8 +99,9 @@ class Inputs:
     probe_background: Source | None = None
     probe_plate: Source | None = None
     camera: Camera | None = None
-    _stills: dict[tuple[str, Path], np.ndarray] = field(default_factory=dict, compare=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    screen: Screen | None = None  # where the recipe keys the matte
+    _stills: dict[str, tuple[object, Any]] = field(default_factory=dict, compare=False, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     def sources(self) -> tuple[Source, ...]:
         """Every source there is, the plate first."""
@@ -108,7 +117,7 @@ class Inputs:
             header = untimed(self.first_header)
             data, repaired = self.work, 0
             plate = np.zeros((3, self.work.height, self.work.width), np.float16)
-            alpha = plate[:1] if matte_in_plate else None
+            alpha = plate[:1] if matte_in_plate or self.screen is not None else None
         else:
             names = self.plate.channels + (self.matte.channels if self.matte is not None and matte_in_plate else ())
             picture = picture_io.read(path, names)
@@ -117,21 +126,49 @@ class Inputs:
                 header = untimed(header)
             pixels, repaired = repaired_pixels(over_plate(picture, self.work, self.display))
             plate, alpha = self._in_work_space(pixels[:3], self.plate_space), pixels[3:4] if matte_in_plate else None
+            if self.screen is not None:
+                alpha = keyed(self, pixels[:3])
         matte = self._matte(frame) if alpha is None else self._finished_matte(alpha)
         return FullFrame(
             frame, plate, matte, self._background(frame), self._normal(frame), header, data, repaired
         )  # fmt: skip
 
-    def probe(self, source: Source | None, frame: int) -> np.ndarray | None:
-        """A lat-long probe in the working primaries, turned and exposed as the recipe says.
+    def filmed(self, frame: int) -> np.ndarray:
+        """The plate of one frame alone, in its own primaries: (3, H, W) over the work window. Raises `FrameError`."""
+        path = self.plate.file(frame)
+        if path is None:
+            return np.zeros((3, self.work.height, self.work.width), np.float16)
+        return repaired_pixels(over_plate(picture_io.read(path, self.plate.channels), self.work, self.display))[0]
 
-        -> (3, h, 2h) float32, scene-linear radiance, at most 256 lines
+    def probe(self, role: str, frame: int) -> np.ndarray | None:
+        """The lat-long probe of a frame in the working primaries, turned and exposed as the recipe says.
+
+        `role` is "probe_background" or "probe_plate". What does not change from frame to frame is the same array.
+
+        -> (3, h, 2h) float32, scene-linear radiance, at most 256 lines; `None` where the recipe has none
         """
-        path = None if source is None else source.file(frame)
-        if source is None or path is None:
+        asked, source = self.asked_probe(role), self.source_of(role)
+        if asked is None:
             return None
-        asked = self.recipe.probe_background if source is self.probe_background else self.recipe.probe_plate
-        return self._still(source.role, path, lambda: turned(self.radiance(source, path), asked))
+        shown = asked.at(frame)
+        if source is None:
+            return self._still(role, shown, lambda: plain(shown, self.space)) if shown.color is not None else None
+        path = source.file(frame)
+        if path is None:
+            return None
+
+        def made() -> np.ndarray:
+            return turned(self._still(f"{role} as it is", path, lambda: self.radiance(source, path)), shown)
+
+        return self._still(role, (path, shown), made)
+
+    def asked_probe(self, role: str) -> Probe | None:
+        """What the recipe says of a probe."""
+        return self.recipe.probe_background if role == "probe_background" else self.recipe.probe_plate
+
+    def source_of(self, role: str) -> Source | None:
+        """The files of a probe; `None` for one that has a colour instead."""
+        return self.probe_background if role == "probe_background" else self.probe_plate
 
     def radiance(self, source: Source, path: Path) -> np.ndarray:
         """A probe's file as `probe` gives it, before it is turned and exposed. Raises `FrameError`."""
@@ -173,6 +210,8 @@ class Inputs:
         path = source.file(frame)
         if path is None:
             return np.zeros((3, self.work.height, self.work.width), np.float16)
+        if self.recipe.background.move == "camera":
+            return self._carried(source, path, frame)
         if self.recipe.background.still is not None:
             return self._still(source.role, path, lambda: self._read_background(source, path))
         return self._read_background(source, path)
@@ -183,9 +222,31 @@ class Inputs:
         fitted = fit(
             Picture(picture.info, pixels), self.work, self.display, self.recipe.background.fit, self.pixel_aspect
         )  # fmt: skip
-        moved = self._in_work_space(fitted, source.space)
+        return self._exposed(self._in_work_space(fitted, source.space))
+
+    def _carried(self, source: Source, path: Path, frame: int) -> np.ndarray:
+        """A still as the frame's camera shows it; where that is the reference's view, the fitted still itself."""
+        from . import carried  # it is built on this module
+
+        camera = carried.camera_over_work(self, frame)
+        placed = self._still(
+            "place of the background", path, lambda: carried.Placed.of(picture_io.read_info(path), self)
+        )
+        if placed.carry.is_still(camera) and placed.covers and self.work == self.display:
+            return self._still(source.role, path, lambda: self._read_background(source, path))
+
+        def opened() -> carried.CarriedStill:
+            picture = picture_io.read(path, source.channels)
+            pixels, _ = repaired_pixels(picture.pixels)
+            return carried.CarriedStill.of(
+                picture, self._exposed(self._in_work_space(pixels, source.space)), placed
+            )  # fmt: skip
+
+        return self._still("carried background", path, opened).shown(camera)
+
+    def _exposed(self, pixels: np.ndarray) -> np.ndarray:
         stops = self.recipe.background.exposure_stops
-        return moved if stops == 0 else np.asarray(moved.astype(np.float32) * np.float32(2.0**stops))
+        return pixels if stops == 0 else np.asarray(pixels.astype(np.float32) * np.float32(2.0**stops))
 
     def _normal(self, frame: int) -> np.ndarray | None:
         path = None if self.normal is None else self.normal.file(frame)
@@ -199,23 +260,32 @@ class Inputs:
             return pixels
         return convert(pixels.astype(np.float32), space, self.space)
 
-    def _still(self, role: str, path: Path, read: object) -> np.ndarray:
+    def _still(self, role: str, key: object, read: Callable[[], T]) -> T:
+        """What was read last for a role, or anew under another key."""
         with self._lock:
-            if (role, path) not in self._stills:
-                kept = {key: value for key, value in self._stills.items() if key[0] != role}
-                self._stills.clear()
-                self._stills.update(kept)
-                self._stills[(role, path)] = read()  # type: ignore[operator]
-            return self._stills[(role, path)]
+            held = self._stills.get(role)
+            if held is None or held[0] != key:
+                held = self._stills[role] = (key, read())
+            kept: T = held[1]
+            return kept
 
 
-def turned(radiance: np.ndarray, asked: Probe | None) -> np.ndarray:
-    """A probe (3, h, 2h) float32 as the recipe turns and exposes it."""
-    if asked is None:
-        return radiance
+def turned(radiance: np.ndarray, shown: ProbeFrame) -> np.ndarray:
+    """A probe (3, h, 2h) float32 as it is turned and exposed on a frame; between columns it is interpolated, so that
+    a slow turn is no stair."""
     # Columns run along azimuth; turning the world by +Y moves its radiance to the left.
-    moved = np.roll(radiance, -round(asked.rotation_deg / 360 * radiance.shape[2]), axis=2)
-    return np.asarray(moved * np.float32(2.0**asked.exposure_stops))
+    columns = shown.rotation_deg / 360 * radiance.shape[2]
+    whole = math.floor(columns)
+    part, moved = np.float32(columns - whole), np.roll(radiance, -whole, axis=2)
+    if part > 0:
+        moved = (1 - part) * moved + part * np.roll(moved, -1, axis=2)
+    return np.asarray(moved * np.float32(2.0**shown.exposure_stops))
+
+
+def plain(shown: ProbeFrame, space: Space) -> np.ndarray:
+    """One radiance from all around, (3, PLAIN_LINES, 2 PLAIN_LINES) float32, linear in `space`."""
+    color = matrix(named("lin_rec709_scene"), space) @ np.array(shown.color) * 2.0**shown.exposure_stops
+    return np.tile(color.astype(np.float32)[:, None, None], (1, PLAIN_LINES, 2 * PLAIN_LINES))
 
 
 def repaired_pixels(pixels: np.ndarray) -> tuple[np.ndarray, int]:

@@ -67,7 +67,7 @@ def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
     if recipe.normal is not None:
         asked.append(("normal", "normal.path", recipe.normal.path, 0))
     for name, probe in (("probe_background", recipe.probe_background), ("probe_plate", recipe.probe_plate)):
-        if probe is not None:
+        if probe is not None and probe.path is not None:
             asked.append((name, f"{name}.path", probe.path, 0))
     opened: dict[str, Role] = {}
     for name, key, text, offset in asked:

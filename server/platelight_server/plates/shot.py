@@ -11,8 +11,10 @@ from platelight.frames import FrameRange
 from platelight.recipe import Recipe
 
 from ..color.spaces import Space
-from . import opening, picture_io
+from . import keying, opening, picture_io
 from .cameras import load_camera
+from .carried import check_carried, is_carried
+from .carry import reference_frame
 from .facts import FactIndex, Facts
 from .geometry import FITS, check_probe
 from .inputs import Inputs, Source, space_of
@@ -38,6 +40,7 @@ def open_shot(
     found: Found,
 ) -> Inputs | None:
     """All sources, opened and agreed; `None` where `found.errors` says why not. Fills `facts` by (role, file)."""
+    needed = sorted({*needed, *keying.screen_frames(recipe)})
     _lights(recipe, needed, found)
     roles = opening.roles(recipe, found)
     sources: dict[str, Source] = {}
@@ -59,7 +62,7 @@ def open_shot(
         sources["matte"] = Source("matte", opening.alpha_of_plate(first, plate.channels), plate.files)
     space = found.attempt(lambda: opening.plate_space(first, recipe))
     working = found.attempt(lambda: opening.working_space(recipe, space or UNKNOWN))
-    camera = found.attempt(lambda: load_camera(recipe, first, needed, plate))
+    camera = found.attempt(lambda: load_camera(recipe, first, *_filmed(recipe, roles["plate"], plate, needed)))
     inputs = Inputs(
         recipe, plate, space or UNKNOWN, working or UNKNOWN, _work(roles["plate"], shot, first), first.display,
         first.pixel_aspect, first.header, sources.get("matte"), sources.get("background"), sources.get("normal"),
@@ -70,7 +73,20 @@ def open_shot(
     _sizes(inputs, needed, found)
     _finite(inputs, needed, facts, found)
     _coverage(inputs, needed, facts, found)
+    if is_carried(inputs) and (camera is not None or recipe.camera is None):
+        check_carried(inputs, [frame for frame in needed if frame in plate.files], found)
+    if recipe.matte is not None and recipe.matte.key is not None and not found.errors:
+        inputs = replace(inputs, screen=found.attempt(lambda: keying.screen_of(inputs)))
     return inputs if not found.errors else None
+
+
+def _filmed(recipe: Recipe, role: Role, plate: Source, needed: Sequence[int]) -> tuple[Sequence[int], Source]:
+    """The frames whose camera is needed, and the plate with their files: the view that a moving still shows too."""
+    frame = reference_frame(recipe)
+    if recipe.background.move != "camera" or frame in needed:
+        return needed, plate
+    on_disk = {} if role.sequence.is_still else scan(role.sequence)
+    return [*needed, frame], replace(plate, files={**plate.files, frame: on_disk.get(frame)})
 
 
 def _source(

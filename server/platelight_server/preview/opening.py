@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from platelight.errors import FrameError
+from platelight.errors import FrameError, RecipeError
 from platelight.frames import FrameRange
 from platelight.lights import Probe
 from platelight.recipe import Recipe
+from platelight.recipe_parts import Keying, Matte
 
 from ..check import engine_capabilities, needed_frames
 from ..engines.interface import Capabilities
-from ..plan import Window, plan_windows, wanted_windows
+from ..engines.registry import windows_of
+from ..plan import Window, wanted_windows
 from ..plates import opening, picture_io
 from ..plates.facts import FactIndex, Facts, facts_of
 from ..plates.inputs import Inputs
@@ -70,6 +72,8 @@ class Openings:
         roles = opening.roles(recipe, found)
         _raise_first(found)
         assert capabilities is not None
+        if not capabilities.previews:
+            raise RecipeError("engine.name", "an engine that previews, such as classic", capabilities.name)
         listed = {name: _listing(role) for name, role in roles.items()}
         asked = (*_asked(recipe), capabilities.name, frame)
         self.made = False
@@ -87,7 +91,7 @@ class Openings:
 
     def _open(self, recipe: Recipe, frame: int, capabilities: Capabilities, found: Found) -> Opened:
         shot = tuple(recipe.frames)
-        planned = plan_windows(shot, capabilities.window_frames, capabilities.context_frames)
+        planned = windows_of(capabilities.name, recipe.engine.options, shot)
         (window,) = wanted_windows(planned, {frame})
         needed = needed_frames(shot, (window,), capabilities)
         facts: dict[tuple[str, Path], Facts] = {}
@@ -139,13 +143,22 @@ def _asked(recipe: Recipe) -> tuple[Any, ...]:
         background = replace(background, exposure_stops=0.0)
     probes = (_unturned(recipe.probe_background), _unturned(recipe.probe_plate))
     return (
-        recipe.frames, recipe.plate, recipe.matte, background, *probes, recipe.normal, recipe.camera,
-        recipe.output.colorspace, os.environ.get("OCIO"),
+        recipe.frames, recipe.plate, _measured(recipe.matte), background, *probes, recipe.normal, recipe.camera,
+        recipe.output.colorspace, os.environ.get("OCIO"), recipe.ground if background.move == "camera" else None,
     )  # fmt: skip
 
 
+def _measured(matte: Matte | None) -> Matte | None:
+    """What of a matte decides how a shot opens: of a keyer's dials those that its screen is measured by."""
+    if matte is None or matte.keying is None:
+        return matte
+    dials = matte.keying
+    return replace(matte, keying=Keying(dials.color, garbage=dials.garbage, hold_out=dials.hold_out))
+
+
 def _unturned(probe: Probe | None) -> Probe | None:
-    return None if probe is None else replace(probe, exposure_stops=0.0, rotation_deg=0.0)
+    """What of a probe has to be opened: its file. One of a colour has none."""
+    return None if probe is None or probe.path is None else Probe(probe.path, probe.colorspace)
 
 
 def _listing(role: Role) -> Mapping[int, Path]:

@@ -17,8 +17,9 @@ import torch
 
 from ..engines.interface import FrameInputs
 from ..model_view import ModelView
+from ..plates.carried import is_carried, known_by
 from ..plates.geometry import resize
-from ..plates.inputs import Inputs, Source, turned
+from ..plates.inputs import Inputs, Source, plain, turned
 from .kept import Kept, Stamps
 
 # Kept beside what the current request needs: pictures at preview size, at model size, and probes.
@@ -80,8 +81,8 @@ class Reduced:
         assert filmed is not None
         return view.frame_inputs(
             frame, filmed[0], filmed[1], _only(found.get("background")), _only(found.get("normal")),
-            self._probe(view, stamps, inputs.probe_background, frame),
-            self._probe(view, stamps, inputs.probe_plate, frame),
+            self._probe(view, stamps, "probe_background", frame),
+            self._probe(view, stamps, "probe_plate", frame),
         )  # fmt: skip
 
     def at_preview_size(
@@ -93,19 +94,22 @@ class Reduced:
         assert filmed is not None
         return filmed[0], filmed[1], None if background is None else background[0]
 
-    def _probe(self, view: ModelView, stamps: Stamps, source: Source | None, frame: int) -> torch.Tensor | None:
-        """A probe, turned and exposed as the recipe says; its file is read once for all of that."""
-        path = None if source is None else source.file(frame)
-        if source is None or path is None:
-            return None
+    def _probe(self, view: ModelView, stamps: Stamps, role: str, frame: int) -> torch.Tensor | None:
+        """A probe, turned and exposed as the recipe says of the frame; its file is read once for all of that."""
         inputs = view.inputs
-        asked = inputs.recipe.probe_background if source is inputs.probe_background else inputs.recipe.probe_plate
-        assert asked is not None
-        key = (source.role, path, stamps.of(path), source.channels, source.space, inputs.space)
+        asked, source = inputs.asked_probe(role), inputs.source_of(role)
+        if asked is None:
+            return None
+        shown = asked.at(frame)
+        if source is None:
+            key: tuple[Any, ...] = (role, inputs.space, shown, view.device)
+            return self.probes.get(key, lambda: view.tensor(plain(shown, inputs.space)))
+        path = source.file(frame)
+        if path is None:
+            return None
+        key = (role, path, stamps.of(path), source.channels, source.space, inputs.space)
         radiance = self.radiances.get(key, lambda: inputs.radiance(source, path))
-        return self.probes.get(
-            (*key, asked.rotation_deg, asked.exposure_stops, view.device), lambda: view.tensor(turned(radiance, asked))
-        )
+        return self.probes.get((*key, shown, view.device), lambda: view.tensor(turned(radiance, shown)))
 
 
 def _seen_key(view: ModelView, picture: _Picture) -> tuple[Any, ...]:
@@ -135,15 +139,20 @@ def _pictures(inputs: Inputs, stamps: Stamps, frame: int) -> Iterable[_Picture]:
         (
             "filmed", windows, inputs.plate_space, _file(inputs.plate, stamps, frame),
             None if inputs.matte is None else _file(inputs.matte, stamps, frame), matte is not None and matte.invert,
+            None if matte is None or inputs.screen is None else (inputs.screen, matte.keying),
         ),
         plate_and_matte,
     )  # fmt: skip
     fresh = replace(inputs, _stills={})  # its stills, at full size, go when they have been reduced
     if inputs.background is not None:
+        behind = inputs if is_carried(inputs) else fresh  # a still that moves is read once for all frames of a request
         yield _Picture(
-            ("background", windows, inputs.recipe.background, _file(inputs.background, stamps, frame)),
-            lambda: _given(fresh.behind(frame)),
-        )
+            (
+                "background", windows, inputs.recipe.background, _file(inputs.background, stamps, frame),
+                *known_by(inputs, frame),
+            ),
+            lambda: _given(behind.behind(frame)),
+        )  # fmt: skip
     if inputs.normal is not None and inputs.normal.file(frame) is not None:
         yield _Picture(("normal", windows, _file(inputs.normal, stamps, frame)), lambda: _given(fresh.normals(frame)))
 

@@ -50,7 +50,9 @@ class Relighting:
         capabilities, device = view.capabilities, view.device
         complete = checked_options(capabilities, options)
         kind = (capabilities.name, json.dumps(complete, sort_keys=True, default=list), device)
-        told = (shot.frames, shot.luminance, shot.ground, shot.seed, shot.stability, shot.skipped)
+        told = (
+            shot.frames, shot.luminance, shot.ground, shot.seed, shot.stability, shot.skipped, shot.prompt, shot.points,
+        )  # fmt: skip
         held = self._prepared
         same_engine = self._engine is not None and self._engine[0] == kind
         self.prepared_anew = not (same_engine and held and held.told == told and are_same(held.sampled, sampled))

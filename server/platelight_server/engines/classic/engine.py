@@ -44,6 +44,7 @@ _OPTIONS = (
         "an 18 % grey card in the plate as frame, x, y, size (centre from the top left and side, as shares of the "
         "picture's width and height); fixes the level and colour of the plate's light",
         minimum=0,
+        parts=("frame", "x", "y", "size"),
     ),
     Option(
         "subject_distance_m",
@@ -66,7 +67,8 @@ class ClassicEngine(Engine):
         backgrounds=("keep", "still", "sequence"),
         model_height=360,
         window_frames=1,
-        context_frames=normals.CONTEXT_FRAMES,
+        context_before=normals.CONTEXT_FRAMES,
+        context_after=normals.CONTEXT_FRAMES,
         sampled_frames=MOST_SAMPLES,
         uses_probes=True,
         uses_lights=True,

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from platelight.errors import RecipeError
+from platelight.frames import sample_frames
 from platelight.lights import LightFrame
 from platelight_server.engines.classic import light, shadow, sphere
 from platelight_server.engines.classic.level import PlateLight
 from platelight_server.engines.classic.light import Surroundings
 from platelight_server.engines.classic.seen import Memory, to_hwc
 from platelight_server.engines.classic.sphere import Array
-from platelight_server.engines.interface import FrameInputs, Shot, sample_frames
+from platelight_server.engines.interface import FrameInputs, Shot
 
 MOST_SAMPLES = 8
 DEFAULT_DISTANCE_M = 4.0

@@ -1,0 +1,1 @@
+"""Video diffusion models as engines use them: codec, noise levels and prediction behind one interface."""
