@@ -67,8 +67,8 @@ def check(
 ) -> Checked:
     """Checks a recipe whose relative paths start at `base`, or the part `only` of its frames.
 
-    `on_look` is called with each file that has to be read, from any thread; `device` is where the engine will run. Raises nothing for bad input: all problems
-    are in the answer.
+    `on_look` is called with each file that has to be read, from any thread; `device` is where the engine will run.
+    Raises nothing for bad input: all problems are in the answer.
     """
     found = Found()
     recipe = written.resolved(base)

@@ -41,6 +41,7 @@ class Estimate:
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ class Calls:
         """What is wrong with a recipe, and what it will cost."""
 
         def value(got: m.Checked, _: Bytes | None) -> Report:
-            cost = Estimate(got.frames, got.windows, got.seconds, got.memory_bytes, got.disk_bytes)
+            cost = Estimate(got.frames, got.windows, got.seconds, got.memory_bytes, got.disk_bytes, got.plan)
             return Report(got.problems, got.warnings, cost)
 
         message = m.Check(recipe=sent.recipe, base=sent.base, files=sent.files, frames=str(frames or ""))

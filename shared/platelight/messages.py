@@ -332,6 +332,7 @@ class Checked(Message):
     seconds: float = entry("estimate", default=0.0, unit="s")
     memory_bytes: int = entry("estimate", default=0, unit="bytes")
     disk_bytes: int = entry("estimate", default=0, unit="bytes")
+    plan: str = entry("how the engine's models will be held in memory, in words", default="")
 
 
 @dataclass(frozen=True)

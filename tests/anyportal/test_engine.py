@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from platelight.errors import ModelError, RecipeError
 from platelight.recipe import Recipe
+from platelight_server.engines.anyportal.engine import settings_of
+from platelight_server.engines.anyportal.models import cards_of, plan_of
+from platelight_server.engines.anyportal.studio import Studio
+from platelight_server.plates import exr
 from tests.job.rendering import checked, delivered, frames_in, header, into, render, stack
-from tests.shots.small import Shot, make_shot, write
+from tests.shots.small import REC709, Shot, make_shot, write
 
 SMALL = {
     "prompt": "a beach at dusk", "steps": 2, "edges": "none", "window_frames": 9, "overlap_frames": 4, "lines": 32,
@@ -55,8 +60,6 @@ def test_without_light_and_consistency_the_plate_comes_back_bit_for_bit(models: 
     render(recipe)
     for frame in shot.frames:
         composite = stack(delivered(recipe, frame), "")
-        from platelight_server.plates import exr
-
         plate = exr.read(shot.folder / "plate" / f"plate.{frame}.exr", ("R", "G", "B")).pixels
         assert np.array_equal(composite, plate)
 
@@ -168,6 +171,34 @@ def test_a_cancel_between_steps_leaves_finished_frames_and_no_others(models: Pat
     assert len(outcome.rendered) < len(shot.frames)
     render(small(shot))
     assert frames_in(shot.folder / "out")
+
+
+def test_a_cut_inside_a_window_splits_it_and_each_part_has_its_own_anchor(models: Path, shot: Shot) -> None:
+    for frame in shot.frames[3:]:
+        path = shot.folder / "plate" / f"plate.{frame}.exr"
+        pixels = exr.read(path, ("R", "G", "B")).pixels
+        write(path, np.ascontiguousarray(1.0 - pixels[:, ::-1, ::-1].astype(np.float32)), "RGB", REC709)
+    recipe = small(shot, background={})
+    render(recipe)
+    whole = [stack(delivered(recipe, frame, aux=True), "gain", "XYZ") for frame in shot.frames]
+    assert all(np.isfinite(gain).all() and gain.any() for gain in whole)
+
+
+def test_memory_that_runs_out_is_met_a_rung_further_down(models: Path) -> None:
+    settings = settings_of({**SMALL, "consistency": "none"})
+    cards = cards_of(settings, False)
+    plan = plan_of(settings, cards, 32, 48, "cpu")
+    studio = Studio(settings, cards, plan, settings.words(None), "cpu", 0, lambda stage, step, steps: None)
+    tried: list[str] = []
+
+    def work() -> str:
+        tried.append(studio.residency.rung.name)
+        if len(tried) < 3:
+            raise torch.OutOfMemoryError("made by a test")
+        return "done"
+
+    assert studio.retried(work) == "done"
+    assert tried == ["resident", "text-freed", "stagewise"]
 
 
 def painted_recipe(shot: Shot, **options: Any) -> Recipe:

@@ -63,6 +63,7 @@ def described(checked: Any) -> dict[str, Any]:
             "seconds": round(cost.seconds, 1),
             "memoryBytes": cost.memory_bytes,
             "diskBytes": cost.disk_bytes,
+            **({"plan": cost.plan} if cost.plan else {}),
         }
     return said
 
@@ -82,5 +83,7 @@ def lines_of(said: dict[str, Any]) -> list[str]:
             f" {cost['seconds']:.0f} s, {cost['memoryBytes'] / 2**30:.1f} GiB of memory,"
             f" {cost['diskBytes'] / 1e6:.0f} MB of disk"
         )
+        if "plan" in cost:
+            lines.append(f"models   {cost['plan']}")
     lines.append("ready" if said["ok"] else f"{len(said['errors'])} errors")
     return lines

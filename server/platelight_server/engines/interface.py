@@ -243,7 +243,7 @@ class Engine(ABC):
 
     @classmethod
     def windows(cls, options: Mapping[str, Any], frames: Sequence[int]) -> tuple[Window, ...]:
-        """How a shot is cut for the engine (options complete and checked): the same, whatever part of it is rendered."""
+        """How a shot is cut for the engine (options complete and checked): the same for any part that is rendered."""
         return plan_windows(frames, *cls.capabilities_for(options).window)
 
     @classmethod

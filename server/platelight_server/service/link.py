@@ -77,6 +77,7 @@ class Looked(Message):
     seconds: float = entry("estimate", default=0.0)
     memory_bytes: int = entry("estimate", default=0)
     disk_bytes: int = entry("estimate", default=0)
+    plan: str = entry("how models will be held", default="")
     lane: str = entry("folder and name of the result", default="")
     place: str = entry("folder of the result, as ROOT:path", default="")
 

@@ -237,7 +237,7 @@ class Reception:
         def answer(looked: Looked) -> m.Checked:
             return m.Checked(
                 "", looked.problems, looked.warnings, looked.total, looked.windows, looked.seconds,
-                looked.memory_bytes, looked.disk_bytes,
+                looked.memory_bytes, looked.disk_bytes, looked.plan,
             )  # fmt: skip
 
         request = self._request(session, asked, payload, frames=asked.frames)

@@ -113,7 +113,7 @@ class Tasks:
             frames=str(FrameRange.of(checked.wanted)) if checked.wanted else do.frames or str(recipe.frames),
             total=len(checked.wanted), windows=len(checked.windows),
             seconds=estimate.seconds if estimate else 0.0, memory_bytes=estimate.memory_bytes if estimate else 0,
-            disk_bytes=estimate.disk_bytes if estimate else 0,
+            disk_bytes=estimate.disk_bytes if estimate else 0, plan=estimate.plan[:TEXT_MOST] if estimate else "",
             lane=f"{checked.recipe.output.directory}/{checked.recipe.output_name}", place=self._place(checked, do),
         )  # fmt: skip
 

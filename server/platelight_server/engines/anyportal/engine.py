@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from platelight.errors import PlatelightError, RecipeError
+from platelight.errors import ModelError, PlatelightError, RecipeError
 from platelight_server.engines.anyportal.canvas import Canvas, Colors
 from platelight_server.engines.anyportal.clip import Clip
 from platelight_server.engines.anyportal.light.anchors import choose_anchor, cuts
 from platelight_server.engines.anyportal.light.frames import LightFrame
 from platelight_server.engines.anyportal.models import (
+    EDGE_CONTROLS,
     cards_of,
     digests_of,
     licences_of,
@@ -103,6 +105,8 @@ class AnyPortalEngine(Engine):
     @classmethod
     def ready(cls, options: Mapping[str, Any], asked: Asked) -> Readiness:
         settings = settings_of(options)
+        if find_spec("diffusers") is None or find_spec("transformers") is None:
+            return Readiness((ModelError("engine anyportal: expected its packages; pip install 'platelight[models]'"),))
         errors: list[PlatelightError] = []
         background = asked.recipe.background
         painted = _is_painted(settings, background.kind)
@@ -122,7 +126,10 @@ class AnyPortalEngine(Engine):
         except PlatelightError as error:
             return Readiness((error,))
         return Readiness(
-            memory_bytes=plan.peak_bytes, plan=plan.text, depends_on=(*digests_of(cards), *pixels_of(plan))
+            warnings=tuple(_warnings(settings)),
+            memory_bytes=plan.peak_bytes,
+            plan=plan.text,
+            depends_on=(*digests_of(cards), *pixels_of(plan)),
         )
 
     def prepare(self, shot: Shot) -> Notes:
@@ -300,10 +307,19 @@ def _is_painted(settings: Settings, background: str) -> bool:
     return background == "prompt" or (settings.paint_from_still and background == "still")
 
 
+def _warnings(settings: Settings) -> Iterator[str]:
+    yield "the time of the models is not in the estimate: it depends on the device"
+    wanted = settings.consistency != "none" and settings.edges != "none"
+    if wanted and (settings.backbone, settings.edges) not in EDGE_CONTROLS:
+        yield f"engine.edges: nobody publishes {settings.edges} control for {settings.backbone}; it runs without"
+
+
 def _window_problems(settings: Settings, count: int) -> Iterator[PlatelightError]:
     most = SEEN[settings.backbone][0]
     if settings.window_frames > most:
-        yield RecipeError("engine.window_frames", f"at most {most} for {settings.backbone}", f"{settings.window_frames}")
+        yield RecipeError(
+            "engine.window_frames", f"at most {most} for {settings.backbone}", f"{settings.window_frames}"
+        )
     try:
         _cut(settings, count)
     except RecipeError as error:

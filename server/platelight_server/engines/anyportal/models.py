@@ -15,7 +15,6 @@ from platelight_server.models.catalogue import card
 from platelight_server.models.consent import accepted, require_consent
 from platelight_server.models.folders import find
 from platelight_server.models.ladder import Kind, Network, Plan, Stage, choose
-from platelight_server.models.record import ensure
 
 __all__ = ["cards_of", "licences_of", "plan_of", "precision_of", "problems_of"]
 
@@ -67,6 +66,8 @@ def problems_of(settings: Settings, cards: tuple[ModelCard, ...]) -> list[Platel
 
 def digests_of(cards: tuple[ModelCard, ...]) -> tuple[str, ...]:
     """What stands for the contents of the models' files, for every frame's hash. Raises `ModelError`."""
+    from platelight_server.models.record import ensure  # reads safetensors
+
     return tuple(f"{one.name} {ensure(one).digest}" for one in cards)
 
 

@@ -50,13 +50,13 @@ OPTIONS = (
     Option("background_steps", "int", 50, "of the painted background", minimum=1, maximum=200),
     Option("guidance", "float", 6.0, "of the video model", minimum=1, maximum=30),
     Option("guidance_image", "float", 7.0, "of the relighting by picture", minimum=1, maximum=30),
-    Option("guidance_text", "float", 2.0, "of the relighting by prompt; the authors' code has 7", minimum=1, maximum=30),
+    Option("guidance_text", "float", 2.0, "of the relighting by prompt; the authors take 7", minimum=1, maximum=30),
     Option(
         "edges", "choice", "hed", "edges that hold the structure: a network's, plain ones, or none (cogvideox only)",
         choices=("hed", "canny", "none"),
     ),
     Option("edge_weight", "float", 1.0, "how firmly the edges hold", minimum=0, maximum=2),
-    Option("detail_sigma_px", "float", 2.0, "finer than this is detail, of 480 lines", minimum=0.1, maximum=20, unit="px"),
+    Option("detail_sigma_px", "float", 2.0, "finer is detail, at 480 lines", minimum=0.1, maximum=20, unit="px"),
     Option("refine_every", "int", 1, "project the refinement at every n-th step", minimum=1, maximum=50),
     Option("window_frames", "int", 0, "frames seen at once; 0 takes the model's", minimum=0, maximum=161),
     Option("overlap_frames", "int", 8, "frames over which windows cross over", minimum=4, maximum=80),
@@ -71,6 +71,12 @@ OPTIONS = (
         "precision", "choice", "auto", "of the networks; auto is float32 on a CPU and bfloat16 on a GPU",
         choices=("auto", "float32", "bfloat16", "float16"),
     ),
+    Option(
+        "attention", "choice", "auto", "attention kernel of the video model; all agree up to rounding",
+        choices=("auto", "math", "efficient", "flash", "cudnn"),
+    ),
+    Option("compiled", "bool", False, "compile the video model's blocks (slow start; agrees up to rounding)"),
+    Option("light_chunk", "int", 1, "frames relit at once; above 1 agrees up to rounding", minimum=1, maximum=64),
     Option("accept_licences", "text", "", "names of models whose conditions you accept, separated by commas"),
 )  # fmt: skip
 
@@ -105,6 +111,9 @@ class Settings:
     memory: str
     vae_tiles: str
     precision: str
+    attention: str
+    compiled: bool
+    light_chunk: int
     accepted: frozenset[str]
 
     @classmethod

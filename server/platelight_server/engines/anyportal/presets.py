@@ -23,7 +23,7 @@ class Preset:
     consistency: float
 
 
-# (share of steps, ratio): IC-Light's sampler (20 Karras steps, 1 / sigma at the start), CogVideoX-5b (20 trailing steps).
+# (share of steps, ratio): IC-Light's sampler (20 Karras steps, 1 / sigma at the start), CogVideoX-5b's (20 trailing).
 _LIGHT = ((0.0, math.inf), (0.4, 1.2816), (0.65, 0.2437), (0.7, 0.1824), (1.0, 0.0))
 _CONSISTENCY = ((0.0, math.inf), (0.4, 0.8049), (0.5, 0.5651), (0.65, 0.3087), (0.7, 0.2429), (1.0, 0.0))
 

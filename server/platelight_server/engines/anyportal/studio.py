@@ -38,6 +38,7 @@ from platelight_server.models.video.edges import canny_edges, hed_edges
 from platelight_server.models.video.hed import HED
 from platelight_server.models.video.interface import Branch, VideoBackbone
 from platelight_server.models.video.padding import pad_frames
+from platelight_server.models.video.speed import Speed
 from platelight_server.models.video.wan import Wan
 
 __all__ = ["Studio"]
@@ -87,6 +88,7 @@ class Studio:
         asked = LightSettings(
             stage=settings.light, steps=settings.steps, ratio=settings.light_ratio,  # type: ignore[arg-type]
             guidance_image=settings.guidance_image, guidance_text=settings.guidance_text, seed=self._seed,
+            chunk=settings.light_chunk,
         )  # fmt: skip
         frames = [_moved(frame, self._device) for frame in clip.light_frames()]
         anchored = None if anchor is None else _moved(anchor, self._device)
@@ -202,6 +204,7 @@ class Studio:
         return kind.from_folder(
             folders[self.settings.backbone], self._dtype, self._device, name=self.settings.backbone,
             tile="own" if plan.tiled else None, placed=lambda name: self._placed("video", name),
+            speed=Speed(self.settings.attention, self.settings.compiled),
         )  # fmt: skip
 
     def _painting_model(self, folders: Mapping[str, Path], plan: Plan) -> CogVideoX | None:
