@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
 from platelight.frames import FrameRange
@@ -54,6 +55,8 @@ def described(checked: Any) -> dict[str, Any]:
         said["inputs"]["plate"].update(colorspace=inputs.plate_space.name, colorspaceFrom=inputs.plate_space.why)
         said["size"] = [inputs.work.width, inputs.work.height]
         said["camera"] = inputs.camera is not None
+    if checked.capabilities is not None:
+        said["models"] = [asdict(one) for one in checked.capabilities.licences]
     if checked.estimate is not None:
         cost = checked.estimate
         said["estimate"] = {
@@ -74,6 +77,9 @@ def lines_of(said: dict[str, Any]) -> list[str]:
     for role, source in said.get("inputs", {}).items():
         color = f", {source['colorspace']} ({source['colorspaceFrom']})" if source["colorspace"] else ""
         lines.append(f"ok       {role}: {source['files']} files, {','.join(source['channels'])}{color}")
+    for one in said.get("models", ()):
+        allowed = "commercial use allowed" if one["commercial"] else "no commercial use without more"
+        lines.append(f"model    {one['model']}: {one['licence']} ({allowed})")
     lines += [f"warning  {text}" for text in said["warnings"]]
     lines += [f"error    {error['message']}" for error in said["errors"]]
     if "estimate" in said:
