@@ -50,6 +50,7 @@ class ModelView:
             None if full.normal is None else self.picture(full.normal),
             self._still("probe_background", inputs.probe("probe_background", frame), self.tensor),
             self._still("probe_plate", inputs.probe("probe_plate", frame), self.tensor),
+            None if full.relit is None else self.picture(full.relit),
         )
 
     def frame_inputs(
@@ -61,6 +62,7 @@ class ModelView:
         normal: torch.Tensor | None,
         probe_background: torch.Tensor | None,
         probe_plate: torch.Tensor | None,
+        relit: torch.Tensor | None = None,
     ) -> FrameInputs:
         """Pictures at model size (see `FrameInputs`) with the camera and the lights of their frame."""
         inputs = self.inputs
@@ -68,6 +70,7 @@ class ModelView:
             frame, plate, matte, background, probe_background, probe_plate, normal,
             self._camera(frame),
             tuple(self._light(light.at(frame)) for light in inputs.recipe.lights),
+            relit,
         )  # fmt: skip
 
     def shot(self, read: Callable[[int], FrameInputs] | None = None) -> Shot:

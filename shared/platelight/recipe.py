@@ -36,6 +36,7 @@ from .recipe_parts import (
     Output,
     Plate,
     Reference,
+    RelitSource,
     TrackedPoint,
 )
 from .toml_writer import toml_text
@@ -57,6 +58,7 @@ __all__ = [
     "Probe",
     "Recipe",
     "Reference",
+    "RelitSource",
     "TrackedPoint",
     "with_value",
 ]
@@ -77,6 +79,7 @@ class Recipe:
     probe_background: Probe | None = entry("light of the new scene: a path or a color", default=None)
     probe_plate: Probe | None = entry("light in which the plate was filmed, alike", default=None)
     normal: NormalSource | None = entry("normals of the foreground, camera space", default=None)
+    relit: RelitSource | None = entry("the subject relit by something else, for engines that steady it", default=None)
     lights: tuple[Light, ...] = entry("lights of the new scene; world Y-up, metres", default=())
     camera: CameraSource | None = entry("solved camera; one of path, frames, from_plate_header", default=None)
     ground: Ground | None = entry("plane that shadows fall on", default=None)

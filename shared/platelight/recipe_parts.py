@@ -20,6 +20,7 @@ NonfinitePolicy = Literal["refuse", "repair"]
 Fit = Literal["exact", "fit", "fill", "stretch"]
 BackgroundKind = Literal["keep", "still", "sequence", "prompt", "references"]
 Move = Literal["fixed", "camera"]
+BackgroundMissing = Literal["refuse", "hold", "loop"]
 SetDepth = Literal["infinity", "ground", "distance", "points"]
 Edge = Literal["clean", "keep"]
 Spill = Literal["auto", "green", "blue", "none"]
@@ -159,6 +160,12 @@ class Background:
         choices=("exact", "fit", "fill", "stretch"),
     )
     frame_offset: int = entry("background frame = plate frame + offset", default=0, unit="frames")
+    missing: BackgroundMissing | None = entry(
+        "what to do where the background has no frame: refuse | hold the nearest before | begin it again; absent = as"
+        " plate.missing says",
+        default=None,
+        choices=("refuse", "hold", "loop"),
+    )
     move: Move = entry(
         "a still stands fixed in the picture, or moves as the solved camera shows it",
         default="fixed",
@@ -220,6 +227,14 @@ class NormalSource:
 
     path: str = entry("pattern, folder or still", is_path=True)
     channels: str = entry("layer name, or auto", default="auto")
+
+
+@dataclass(frozen=True)
+class RelitSource:
+    """The subject relit by something else, in the plate's framing, for engines that take it from there."""
+
+    path: str = entry("pattern, folder or still", is_path=True)
+    colorspace: str = entry("colour space, or auto", default="auto")
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,10 @@ from platelight.recipe import (
     Plate,
     Recipe,
     Reference,
+    RelitSource,
     TrackedPoint,
 )
+from platelight.recipe_parts import Keying
 
 SMALLEST: dict[str, Any] = {
     "platelight": 1,
@@ -45,10 +47,11 @@ FULL = Recipe(
     plate=Plate('plates/grün "sh"\\010.####.exr', "ACEScg", "left", "hold", "repair"),
     rate=Fraction(24000, 1001),
     matte=Matte("mattes", "R", invert=True),
-    background=Background(sequence="bg/%04d.exr", exposure_stops=0.1, fit="exact", frame_offset=-1000),
+    background=Background(sequence="bg/%04d.exr", exposure_stops=0.1, fit="exact", frame_offset=-1000, missing="loop"),
     probe_background=Probe("env.exr", rotation_deg=30.0, rotations_deg={1001: 0.5, 1005: -7.25}),
     probe_plate=Probe("/abs/env_plate.exr", "ACEScg", -1.5),
     normal=NormalSource("n.####.exr", "N"),
+    relit=RelitSource("relit/r.####.exr", "ACEScg"),
     lights=(
         Light("sun", 3.0, name="key", color=(1.0, 0.9, 0.8), transform=IDENTITY),
         Light("area", 100.0, transforms={1001: IDENTITY, 1002: IDENTITY, 1005: IDENTITY}),
@@ -100,6 +103,17 @@ recipes = st.builds(
     matte=st.none()
     | st.builds(Matte, path=texts, channel=texts)
     | st.just(Matte(from_plate_alpha=True))
+    | st.builds(
+        Matte,
+        key=st.sampled_from(["auto", "green", "blue"]),
+        keying=st.none()
+        | st.builds(
+            Keying,
+            color=st.none() | st.just((0.5, 0.4, 0.1)),
+            white=st.floats(0.5, 1),
+            garbage=st.lists(st.just((0.0, 0.5, 10.0, 20.0)), max_size=2).map(tuple),
+        ),
+    )
     | st.builds(
         Matte,
         path=texts,

@@ -69,6 +69,7 @@ class FullFrame:
     background  (3, H, W) float16 or float32, scene-linear; `None` where the plate's is kept
     normal      (3, H, W) float32, camera space; `None` where not given
     repaired    how many values were not finite and were replaced
+    relit       (3, H, W) float16 or float32, scene-linear, the subject relit by something else; `None` where not given
     """
 
     frame: int
@@ -79,6 +80,7 @@ class FullFrame:
     header: Mapping[str, object]
     data: Box
     repaired: int
+    relit: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,15 @@ class Inputs:
     probe_plate: Source | None = None
     camera: Camera | None = None
     screen: Screen | None = None  # where the recipe keys the matte
+    relit: Source | None = None
     _stills: dict[str, tuple[object, Any]] = field(default_factory=dict, compare=False, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
 
     def sources(self) -> tuple[Source, ...]:
         """Every source there is, the plate first."""
-        found = (self.plate, self.matte, self.background, self.normal, self.probe_background, self.probe_plate)
+        found = (
+            self.plate, self.matte, self.background, self.normal, self.probe_background, self.probe_plate, self.relit,
+        )  # fmt: skip
         return tuple(source for source in found if source is not None)
 
     def read(self, frame: int) -> FullFrame:
@@ -130,7 +135,8 @@ class Inputs:
                 alpha = keyed(self, pixels[:3])
         matte = self._matte(frame) if alpha is None else self._finished_matte(alpha)
         return FullFrame(
-            frame, plate, matte, self._background(frame), self._normal(frame), header, data, repaired
+            frame, plate, matte, self._background(frame), self._normal(frame), header, data, repaired,
+            self._relit(frame),
         )  # fmt: skip
 
     def filmed(self, frame: int) -> np.ndarray:
@@ -254,6 +260,14 @@ class Inputs:
             return None
         pixels, _ = repaired_pixels(over_plate(picture_io.read(path, self.normal.channels), self.work, self.display))
         return pixels.astype(np.float32)
+
+    def _relit(self, frame: int) -> np.ndarray | None:
+        source = self.relit
+        path = None if source is None else source.file(frame)
+        if source is None or path is None:
+            return None
+        pixels, _ = repaired_pixels(over_plate(picture_io.read(path, source.channels), self.work, self.display))
+        return self._in_work_space(pixels, source.space)
 
     def _in_work_space(self, pixels: np.ndarray, space: Space | None) -> np.ndarray:
         if space is None or replace(space, why="") == replace(self.space, why=""):

@@ -66,6 +66,8 @@ def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
         asked.append(("background", "background.sequence", background.sequence, background.frame_offset))
     if recipe.normal is not None:
         asked.append(("normal", "normal.path", recipe.normal.path, 0))
+    if recipe.relit is not None:
+        asked.append(("relit", "relit.path", recipe.relit.path, 0))
     for name, probe in (("probe_background", recipe.probe_background), ("probe_plate", recipe.probe_plate)):
         if probe is not None and probe.path is not None:
             asked.append((name, f"{name}.path", probe.path, 0))
@@ -80,7 +82,8 @@ def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
 def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy: str) -> dict[int, Path | None]:
     """The file of every frame. Raises `FrameError` with the list of missing and damaged frames under policy `refuse`.
 
-    `hold` takes the nearest earlier good frame (else the next one), `black` None, `skip` leaves the frame out.
+    `hold` takes the nearest earlier good frame (else the next one), `loop` begins the sequence again at either end,
+    `black` None, `skip` leaves the frame out.
     """
     wanted = list(frames)
     if not wanted:
@@ -106,8 +109,11 @@ def table(role: Role, frames: Iterable[int], damaged: Mapping[Path, str], policy
     for frame in wanted:
         if frame + role.offset in good:
             served[frame] = good[frame + role.offset]
-        elif policy == "hold":
-            served[frame] = good[numbers[max(0, bisect_left(numbers, frame + role.offset) - 1)]]
+        elif policy in ("hold", "loop"):
+            number = frame + role.offset
+            if policy == "loop":
+                number = numbers[0] + (number - numbers[0]) % (numbers[-1] - numbers[0] + 1)
+            served[frame] = good.get(number) or good[numbers[max(0, bisect_left(numbers, number) - 1)]]
         elif policy == "black":
             served[frame] = None
     return served
@@ -124,9 +130,10 @@ def _lost_frames(role: Role, lost: Sequence[int], on_disk: Mapping[int, Path], d
             "damaged: " + "; ".join(damaged[path] for path in broken[:5]) + (" ..." if len(broken) > 5 else "")
         )
     there = f"it has {FrameRange.of(on_disk)}" if on_disk else "it has no frame"
-    return (
-        f"{role.key}: {role.sequence}: {'; '.join(parts)} ({there}); bring them, change frames,"
-        " or choose plate.missing = 'hold', 'black' or 'skip'"
+    return f"{role.key}: {role.sequence}: {'; '.join(parts)} ({there}); bring them, change frames, or choose " + (
+        "background.missing = 'hold' or 'loop'"
+        if role.name == "background"
+        else "plate.missing = 'hold', 'black' or 'skip'"
     )
 
 

@@ -66,7 +66,7 @@ def open_shot(
     inputs = Inputs(
         recipe, plate, space or UNKNOWN, working or UNKNOWN, _work(roles["plate"], shot, first), first.display,
         first.pixel_aspect, first.header, sources.get("matte"), sources.get("background"), sources.get("normal"),
-        sources.get("probe_background"), sources.get("probe_plate"), camera,
+        sources.get("probe_background"), sources.get("probe_plate"), camera, relit=sources.get("relit"),
     )  # fmt: skip
     _, wrong = opening.agree(opening.used_files(plate, needed), first, plate.channels, "plate.path")
     found.errors.extend(FrameError(text) for text in wrong[:5])
@@ -106,13 +106,13 @@ def _source(
     space = space_of(info, _asked_space(role.name, recipe), f"{role.name}.colorspace") if _is_color(role.name) else None
     files = [on_disk[f + role.offset] for f in needed if f + role.offset in on_disk]
     seen, damaged = opening.look_at(files or [info.path], looked, index, workers)
-    served = opening.table(role, needed, damaged, recipe.plate.missing)
+    served = opening.table(role, needed, damaged, _missing(role, recipe))
     # A frame held from outside the frames looked at so far may be damaged too: then the one before it is held.
     while unseen := [path for path in served.values() if path is not None and path not in seen]:
         more, broken = opening.look_at(unseen, looked, index, workers)
         seen.update(more)
         damaged.update(broken)
-        served = opening.table(role, needed, damaged, recipe.plate.missing)
+        served = opening.table(role, needed, damaged, _missing(role, recipe))
     facts.update({(role.name, path): fact.of(0, len(channels)) for path, fact in seen.items()})
     if alpha_too:
         facts.update({("matte", path): fact.of(len(channels), None) for path, fact in seen.items()})
@@ -144,13 +144,19 @@ def _asked_space(role: str, recipe: Recipe) -> str:
         "background": recipe.background,
         "probe_background": recipe.probe_background,
         "probe_plate": recipe.probe_plate,
+        "relit": recipe.relit,
     }
     said = asked[role]
     return said.colorspace if said is not None else "auto"
 
 
+def _missing(role: Role, recipe: Recipe) -> str:
+    """The policy about missing frames of a role."""
+    return (recipe.background.missing if role.name == "background" else None) or recipe.plate.missing
+
+
 def _is_color(role: str) -> bool:
-    return role in ("background", "probe_background", "probe_plate")
+    return role in ("background", "probe_background", "probe_plate", "relit")
 
 
 def _sizes(inputs: Inputs, needed: Sequence[int], found: Found) -> None:

@@ -114,7 +114,7 @@ class Previewer:
                 raise Cancelled
 
         stamps = Stamps(self._settled_s)
-        recipe = recipe.resolved(base)
+        recipe, said = _unsteadied(recipe.resolved(base))
         with _timed(spent, "open") as count:
             opened = self._openings.open(recipe, frame, stamps, between)
             count(int(self._openings.made), int(not self._openings.made))
@@ -134,7 +134,7 @@ class Previewer:
             count(int(self._finished is not before), int(self._finished is before))
         return Preview(
             frame, size[1], size[0], channels, inputs.space.name, inputs.work, inputs.display, inputs.pixel_aspect,
-            notes, opened.warnings, spent,
+            notes, (*opened.warnings, *said), spent,
         )  # fmt: skip
 
     def _read(
@@ -195,6 +195,17 @@ class Previewer:
         channels = {name: _delivered(plane) for name, plane in planes.items()}
         self._finished = _Finished(relit, pictures, dials, channels)
         return channels
+
+
+def _unsteadied(recipe: Recipe) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe without deflickering, which asks for the answers of all frames around, and what is said of it."""
+    options, asked = recipe.engine.options, recipe.engine.options.get("deflicker")
+    if not isinstance(asked, (int, float)) or not 0 < asked <= 1:
+        return recipe, ()
+    engine = replace(recipe.engine, options={**options, "deflicker": 0.0})
+    return replace(recipe, engine=engine), (
+        "engine.deflicker: previews show the change of light before it is steadied",
+    )
 
 
 def _delivered(plane: torch.Tensor) -> np.ndarray:

@@ -128,7 +128,7 @@ def _pictures(inputs: Inputs, stamps: Stamps, frame: int) -> Iterable[_Picture]:
     """What a frame is read from. Keys hold all that the pixels depend on: equal keys, equal pixels."""
     windows = (inputs.work, inputs.display, inputs.pixel_aspect, inputs.space)
     matte = inputs.recipe.matte
-    filmed = replace(inputs, background=None, normal=None, _stills={})
+    filmed = replace(inputs, background=None, normal=None, relit=None, _stills={})
 
     def plate_and_matte() -> tuple[np.ndarray, ...]:
         """(3, H, W) plate and (1, H, W) matte over the work window, as `FullFrame` holds them."""
