@@ -56,9 +56,9 @@ def problems_of(settings: Settings, cards: tuple[ModelCard, ...]) -> list[Platel
     """What stands in the way: models that are missing, licences that nobody agreed to."""
     found: list[PlatelightError] = []
     for one in cards:
-        for attempt in (lambda one=one: find(one), lambda one=one: _agreed(settings, one)):  # type: ignore[misc]
+        for wants in (_present, _agreed):
             try:
-                attempt()
+                wants(settings, one)
             except InputError as error:
                 found.append(error)
     return found
@@ -141,6 +141,10 @@ def _held(cards: tuple[ModelCard, ...]) -> list[_Held]:
                 _Held("paint/vae", "codec", folder, "vae"),
             ]
     return found
+
+
+def _present(settings: Settings, one: ModelCard) -> None:
+    find(one)
 
 
 def _agreed(settings: Settings, one: ModelCard) -> None:

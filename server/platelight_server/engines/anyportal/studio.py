@@ -128,8 +128,12 @@ class Studio:
         """(F, 3, h, w) through the codec that the result comes from, nothing changed."""
         backbone, light = self.backbone, self.light
         if backbone is not None:
-            there = lambda: backbone.decode(backbone.encode(pad_frames(video, backbone.facts).to(self._device)).mean)  # noqa: E731
-            return self.retried(lambda: there().cpu())[: len(video)]
+            padded = pad_frames(video, backbone.facts)
+
+            def there_and_back() -> torch.Tensor:
+                return backbone.decode(backbone.encode(padded.to(self._device)).mean).cpu()
+
+            return self.retried(there_and_back)[: len(video)]
         assert light is not None
         return self.retried(lambda: light.roundtrip(video.to(self._device)).cpu())
 
