@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "look for problems and estimate the cost, render nothing",
     "matte": "make mattes of a plate: key its screen, or follow a subject that is pointed at",
     "relight": "render a shot, from a recipe or from flags, here or on a server",
+    "deflicker": "steady the light of a relit sequence against its plate, without any model",
     "serve": "run the server: a queue for this machine's GPUs",
     "submit": "put a shot into a server's queue",
     "jobs": "list a server's queue and history",
@@ -41,6 +42,9 @@ COMMANDS = {
     "models": "list the models, where they lie and how to get them; check files, agree to licences",
     "info": "show an EXR's layers, colour, recipe and whether it is current",
     "doctor": "explain this machine, this installation, and why a server does not answer",
+    "evaluate": "measure a result against a truth, or against plate and background",
+    "data": "make and check what HarmoVid's networks are trained on",
+    "train": "train HarmoVid's networks, or go on with a run",
     "bench": "measure speed, memory and start-up",
     "selftest": "check what an engine promises, on this machine and its models",
     "completion": "print a shell completion script",
@@ -95,6 +99,8 @@ def _extra_of(error: ModuleNotFoundError) -> str | None:
         return "server"
     if name in ("diffusers", "transformers", "accelerate", "safetensors", "sentencepiece", "ftfy"):
         return "models"
+    if name in ("peft", "tensorboard"):
+        return "train"
     return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -85,7 +84,6 @@ def test_quality_scores_every_grade_of_a_shot(dev_data: Path, tmp_path: Path) ->
     source = next(path for path in sorted(dev_data.glob("gt_*")) if (path / "env_b.exr").is_file())
     shot = tmp_path / "data" / "dev" / source.name
     shot.mkdir(parents=True)
-    shutil.copy(dev_data.parent / "score.py", tmp_path / "data" / "score.py")
     told = json.loads((source / "shot.json").read_text("utf-8"))
     (shot / "shot.json").write_text(json.dumps({**told, "frames": 3}))
     for path in source.iterdir():

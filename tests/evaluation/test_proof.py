@@ -16,6 +16,7 @@ from platelight.recipe import with_value
 from platelight_server import job
 from platelight_server.commands.summary import advised
 from platelight_server.evaluation import proof
+from platelight_server.evaluation.metrics.curves import FLOOR
 from platelight_server.evaluation.proof import write_proof
 from tests.job.rendering import checked, render
 from tests.shots.small import Shot
@@ -28,7 +29,7 @@ def frames(before: list[float], after: list[float], first: int = 1001) -> dict[i
     """What headers would say of frames whose mean light is at these stops."""
 
     def mean(stops: float) -> list[float]:
-        return [2.0**stops - proof.FLOOR] * 3
+        return [2.0**stops - FLOOR] * 3
 
     return {
         first + i: {"before": mean(a), "after": mean(b)} for i, (a, b) in enumerate(zip(before, after, strict=True))

@@ -27,7 +27,7 @@ def test_names_are_folder_names_and_differ() -> None:
 @each
 def test_card_is_complete(one: ModelCard) -> None:
     assert one.purpose and one.used_by and one.source.count("/") == 1 and one.size_bytes > 1e6
-    assert one.stage in ("matte", "background", "light", "consistency")
+    assert one.stage in ("matte", "background", "light", "consistency", "measure")
     assert one.licence_url.startswith("https://")
     assert one.conditions or one.terms == "free"
     assert one.pinned == (len(one.revision) == 40)

@@ -32,7 +32,7 @@ def test_plain_list_has_licence_size_and_what_is_open() -> None:
     assert done.returncode == 0
     assert "cogvideox-5b: video diffusion" in done.stdout
     assert "  CogVideoX License: commercial use under conditions; opt-in. Free for research;" in done.stdout
-    assert "  consistency, used by anyportal; 13.8 GB from zai-org/CogVideoX-2b\n" in done.stdout
+    assert "  consistency, used by anyportal, harmovid; 13.8 GB from zai-org/CogVideoX-2b\n" in done.stdout
     assert done.stdout.count("not here\n") == len(CATALOGUE)
     assert done.stdout.count("not verified at the source") == sum(bool(one.unverified) for one in CATALOGUE)
 

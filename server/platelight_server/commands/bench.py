@@ -18,7 +18,9 @@ KINDS = {
     "preview": "what a user waits after a change of a light, a probe, the look or the frame",
     "server": "bytes by value, answers under load, many requests, clients that do not read, each against its limit",
     "anyportal": "the stages of that engine with random weights, against the way of the public scripts",
+    "training": "a step of HarmoVid's training with random weights, adapters and all weights",
     "start": "start-up of the command line and of the client",
+    "deflicker": "synthetic flicker put on clips and taken off again (needs --data)",
     "quality": "scores on rendered ground truth (needs --data)",
 }
 
@@ -34,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--frames", metavar="N[,N]", default=None, help="frames; for memory two lengths (default: 24,480)"
     )
     parser.add_argument("--folder", metavar="DIR", type=Path, help="where files are made (default: a temporary folder)")
-    parser.add_argument("--data", metavar="DIR", type=Path, help="folder with gt_* shots, score.py beside it")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="folder with gt_* shots")
     parser.add_argument("--matte", default="matte", help="which matte of a ground-truth shot (default: %(default)s)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="values", help="for quality")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="for server: one of its measures")
-    parser.add_argument("--device", default="cpu", help="for anyportal: on a GPU the published sizes are measured")
+    parser.add_argument("--device", default="cpu", help="for anyportal, training: a GPU measures the published sizes")
     parser.add_argument("--steps", type=int, default=None, help="for anyportal (default: 4, on a GPU 20)")
     parser.add_argument("--backbone", choices=("cogvideox-2b", "cogvideox-5b"), default="cogvideox-2b")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
@@ -82,6 +84,12 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
         (frames,) = _lengths(args.frames or ("49" if full else "9"), 1)
         steps = args.steps or (20 if full else 4)
         return [row.as_dict() for row in measure_anyportal(args.device, full, frames, steps, args.backbone)]
+    if args.kind == "training":
+        from platelight_server.evaluation.bench_training import measure_training
+
+        full = args.device != "cpu"
+        (frames,) = _lengths(args.frames or ("49" if full else "9"), 1)
+        return [row.as_dict() for row in measure_training(args.device, full, frames, args.backbone, args.steps or 3)]
     from platelight_server.evaluation import bench_process
 
     if args.kind == "memory":
@@ -89,6 +97,10 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
         return bench_process.measure_memory(folder, width, height, lengths).as_dict()
     if args.kind == "start":
         return bench_process.measure_start().as_dict()
+    if args.kind == "deflicker" and args.data is not None:
+        from platelight_server.evaluation.bench_deflicker import measure_deflicker
+
+        return measure_deflicker(args.data.absolute())
     if args.data is None:
         raise RecipeError("--data", "the folder of the ground-truth shots", "none")
     from platelight_server.evaluation.bench_quality import measure_quality

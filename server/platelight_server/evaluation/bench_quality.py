@@ -1,15 +1,11 @@
-"""The classic engine's quality on rendered ground truth, by an outside scorer, in the three grades of input.
+"""The classic engine's quality on rendered ground truth, by the metrics of `evaluate`, in the three grades of input.
 
-P0 is plate, matte, camera and background; P1 adds a light probe of the new scene; P2 one of the plate's as well. The
-scorer is a program that takes a shot's folder, a result pattern and `--json FILE` (the development set brings one).
+P0 is plate, matte, camera and background; P1 adds a light probe of the new scene; P2 one of the plate's as well.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,8 @@ from platelight.recipe import Background, CameraSource, Matte, Output, Plate, Pr
 
 from .. import job
 from ..check import check
+from .metrics.measuring import measure
+from .metrics.sources import of_shot, open_clip
 
 GRADES = ("P0", "P1", "P2")
 METRICS = (
@@ -38,10 +36,9 @@ def measure_quality(data: Path, work: Path, matte: str = "matte", settings: Sequ
     """Renders every `gt_*` shot of `data` in each grade and scores it; rows of shot, grade and metrics, paste first."""
     from platelight.recipe import with_value
 
-    scorer = data.parent / "score.py"
     shots = sorted(path for path in data.glob("gt_*") if (path / "shot.json").is_file())
-    if not shots or not scorer.is_file():
-        raise FrameError(f"{data}: expected folders gt_* and {scorer}")
+    if not shots:
+        raise FrameError(f"{data}: expected folders gt_* with a shot.json, found none")
     rows = []
     for shot in shots:
         for grade in GRADES:
@@ -50,7 +47,7 @@ def measure_quality(data: Path, work: Path, matte: str = "matte", settings: Sequ
                 key, _, text = setting.partition("=")
                 recipe = with_value(recipe, key, text)
             job.run(check(recipe, data)).raise_failed()
-            scored = _score(scorer, shot, recipe, work)
+            scored = _score(shot, recipe)
             if grade == GRADES[0]:
                 rows.append({"shot": shot.name, "grade": "paste", **{m: scored["paste"].get(m) for m in METRICS}})
             rows.append({"shot": shot.name, "grade": grade, **{m: scored["result"].get(m) for m in METRICS}})
@@ -71,15 +68,10 @@ def recipe_of(shot: Path, grade: str, out: Path, matte: str = "matte") -> Recipe
     return replace(recipe, probe_plate=Probe(path=str(shot / "env_a.exr"))) if grade == "P2" else recipe
 
 
-def _score(scorer: Path, shot: Path, recipe: Recipe, work: Path) -> dict[str, dict[str, float]]:
-    answer = work / "score.json"
+def _score(shot: Path, recipe: Recipe) -> Mapping[str, Mapping[str, float | None]]:
+    name, parts, _ = of_shot(shot)
     pattern = f"{recipe.output.directory}/{recipe.output_name}.####.exr"
-    command = [sys.executable, str(scorer), str(shot), pattern, "--json", str(answer)]
-    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        raise FrameError(f"{shot}: the scorer {scorer} failed: {done.stderr.strip().rpartition(chr(10))[2]}")
-    scored: dict[str, dict[str, float]] = json.loads(answer.read_text("utf-8"))
-    return scored
+    return measure(open_clip(pattern, parts, str(recipe.frames), name), only=METRICS).rows
 
 
 def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

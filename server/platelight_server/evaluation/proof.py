@@ -20,14 +20,12 @@ from platelight import __version__
 from platelight.errors import FrameError
 
 from ..check import Checked
-from ..job import Outcome
 from ..engines.registry import windows_of
+from ..job import Outcome
 from ..plates import delivery, exr, fence, frames_out, header
 from ..stages import peak_memory_bytes
+from .metrics.curves import FLOOR, flicker, seam_steps
 from .proof_sheet import sheet_png
-
-# Added before every logarithm of light, as the scorers of the development set do.
-FLOOR = 0.005
 
 
 def write_proof(checked: Checked, outcome: Outcome) -> dict[str, Any]:
@@ -127,19 +125,15 @@ def _curve(frames: Mapping[int, Mapping[str, Any]], which: str) -> np.ndarray:
 
 
 def _flicker(curve: np.ndarray) -> float | None:
-    return None if len(curve) < 3 else round(float(1000 * np.diff(curve, axis=0).std(0).mean()), 2)
+    found = flicker(curve)
+    return None if found is None else round(found, 2)
 
 
 def _seams(frames: Mapping[int, Mapping[str, Any]], joins: Sequence[int]) -> dict[int, float]:
-    """At each join, the step of the change of light less the median step elsewhere, in thousandths of a stop."""
+    """At each join, the step of the change of light over the step elsewhere, in thousandths of a stop."""
     numbers = [frame for frame, said in sorted(frames.items()) if said["before"] and said["after"]]
-    change = _curve(frames, "after") - _curve(frames, "before")
-    if len(numbers) < 3 or not joins:
-        return {}
-    steps = {numbers[i + 1]: float(np.abs(change[i + 1] - change[i]).mean()) for i in range(len(numbers) - 1)}
-    elsewhere = [step for frame, step in steps.items() if frame not in set(joins)]
-    usual = float(np.median(elsewhere)) if elsewhere else 0.0
-    return {frame: round(1000 * max(0.0, step - usual), 2) for frame, step in steps.items() if frame in set(joins)}
+    steps = seam_steps(numbers, _curve(frames, "after") - _curve(frames, "before"), set(joins))
+    return {frame: round(step, 2) for frame, step in steps.items()}
 
 
 def _exposure(frames: Mapping[int, Mapping[str, Any]]) -> float | None:

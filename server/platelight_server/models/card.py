@@ -25,8 +25,8 @@ class ModelCard:
 
     name: str
     purpose: str
-    stage: str  # "matte", "background", "light", "consistency"
-    source: str  # repository on the Hugging Face hub
+    stage: str  # "matte", "background", "light", "consistency", "measure"
+    source: str  # repository on the Hugging Face hub; on GitHub where there are `urls`
     files: tuple[str, ...]
     size_bytes: int  # what the download command fetches, about
     licence: str
@@ -36,6 +36,7 @@ class ModelCard:
     conditions: str = ""
     revision: str = "main"  # a commit where one is known
     downloads: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()  # of the downloads, for what is not on the hub
     sha256: Mapping[str, str] = field(default_factory=dict, hash=False)  # published hashes, by file
     unverified: str = ""
 

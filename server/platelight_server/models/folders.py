@@ -54,6 +54,19 @@ def missing(card: ModelCard, folder: Path) -> tuple[str, ...]:
 
 def download_command(card: ModelCard, folder: Path) -> str:
     """What to type to fetch a model, at the revision that is known here, into `folder`."""
+    if card.urls:
+        return shlex.join(
+            [
+                "curl",
+                "--location",
+                "--fail",
+                "--create-dirs",
+                "--output-dir",
+                str(folder),
+                "--remote-name-all",
+                *card.urls,
+            ]
+        )
     included = [word for pattern in card.downloads or card.files for word in ("--include", pattern)]
     words = ["hf", "download", card.source, "--revision", card.revision, *included, "--local-dir", str(folder)]
     return shlex.join(words)
@@ -75,12 +88,9 @@ def _instead(folder: Path) -> str:
 
 
 def _how(card: ModelCard, folder: Path) -> str:
-    then = f", then: platelight models convert {folder / card.downloads[0]}" if _is_pickle(card) else ""
+    pickles = [name for name in card.downloads if Path(name).suffix in PICKLES]
+    then = "".join(f", then: platelight models convert {folder / name}" for name in pickles)
     return (
         f"download it ({card.size_bytes / 1e9:.2g} GB, {card.licence}, {card.licence_url}) with: "
         f"{download_command(card, folder)}{then}"
     )
-
-
-def _is_pickle(card: ModelCard) -> bool:
-    return bool(card.downloads) and Path(card.downloads[0]).suffix in PICKLES

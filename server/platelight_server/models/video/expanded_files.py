@@ -33,7 +33,7 @@ from platelight_server.models.record import sha256
 from platelight_server.models.video.cogvideox import CogVideoX
 from platelight_server.models.video.expanded import CONDITIONS, Kind, channels_of
 
-__all__ = ["ABOUT", "About", "Data", "card_of", "foundation", "load_expanded", "read_about", "save"]
+__all__ = ["ABOUT", "About", "Data", "card_of", "foundation", "load_expanded", "read_about", "require_base", "save"]
 
 ABOUT = "platelight.json"
 _FILES = (ABOUT, "transformer/config.json", "transformer/*.safetensors")
@@ -142,10 +142,19 @@ def read_about(folder: Path) -> About:
         raise ModelError(f"{folder / ABOUT}: expected the conditions {expected} of a {about.kind}, got {came}")
     config = _read(folder / "transformer" / "config.json")
     wanted = channels_of(about.kind, int(config.get("out_channels") or 16))
-    if config.get("in_channels") != wanted:
-        came = config.get("in_channels")
-        raise ModelError(f"{folder / 'transformer'}: expected {wanted} channels in for a {about.kind}, got {came}")
+    found = config.get("in_channels")
+    if found != wanted:
+        raise ModelError(f"{folder / 'transformer'}: expected {wanted} channels in for a {about.kind}, got {found}")
     return about
+
+
+def require_base(folder: Path, base: Path) -> None:
+    """Compares `base` with what the checkpoint in `folder` was trained on. Raises `ModelError`."""
+    about = read_about(folder)
+    if foundation(base) != about.foundation:
+        raise ModelError(
+            f"{folder}: expected the base that it was trained on, {about.base}; codec or schedule in {base} are others"
+        )
 
 
 def load_expanded(
@@ -157,11 +166,7 @@ def load_expanded(
 ) -> CogVideoX:
     """A checkpoint on its base, ready for `predict(..., condition=condition(kind, latents))`. `chosen` goes to
     `CogVideoX`. Raises `ModelError` for a damaged checkpoint, and for another base than it was trained on."""
-    about = read_about(folder)
-    if foundation(base) != about.foundation:
-        raise ModelError(
-            f"{folder}: expected the base that it was trained on, {about.base}; the codec or schedule in {base} is not its"
-        )
+    require_base(folder, base)
     home = "cpu" if "placed" in chosen else device  # whoever places networks brings them to the device
     return CogVideoX(
         load(folder, CogVideoXTransformer3DModel, "transformer", dtype, home),
@@ -233,9 +238,9 @@ def _model_card(name: str, about: About) -> str:
         [
             "---", *front, "---", f"# {name}", "",
             f"HarmoVid's {about.kind} for Platelight: {what}. Trained for {about.steps} steps from {about.base}.", "",
-            "Its transformer is diffusers' `CogVideoXTransformer3DModel`. It reads the noisy latent, then the latents of: "
-            f"{reads}. The matte is coded as a grey video. Codec, schedule and text encoder are those of {about.base}; "
-            "the prompt is empty, guidance 1.", "",
+            "Its transformer is diffusers' CogVideoXTransformer3DModel. It reads the noisy latent, then the latents of "
+            f"{reads}. The matte is coded as a grey video. Codec, schedule and text encoder are those of {about.base}. "
+            "The prompt is empty, guidance 1.", "",
             "## Data", *(trained or ["- none is named"]), "",
             "## Licence", " ".join(part for part in (f"{about.licence}.", about.restrictions) if part), "",
             *(["## Training", about.note, ""] if about.note else []),
