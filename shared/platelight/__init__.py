@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         Output,
         Plate,
         Reference,
+        RelitSource,
         TrackedPoint,
     )
 
@@ -141,6 +142,7 @@ _HOME = {
         "Output",
         "Plate",
         "Reference",
+        "RelitSource",
         "TrackedPoint",
     ),
 }
@@ -194,6 +196,7 @@ __all__ = [
     "RecipeError",
     "Reference",
     "RefusedError",
+    "RelitSource",
     "Report",
     "ResourceError",
     "RestartedError",

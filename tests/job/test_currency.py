@@ -35,6 +35,7 @@ def recipe_of(shot: Shot, **tables: Any) -> Any:
         "probe_background": {"path": str(shot.folder / "env" / "env.####.exr")},
         "probe_plate": {"path": str(shot.folder / "env_plate.exr")},
         "normal": {"path": str(shot.folder / "normal.exr")},
+        "relit": {"path": str(shot.folder / "relit.exr")},
         "camera": {"frames": camera},
     }
     return shot.recipe(**{**whole, **tables})
@@ -47,6 +48,7 @@ def rich(shot: Shot) -> Shot:
         small.write(shot.folder / "env" / f"env.{frame}.exr", ENV, "RGB", small.REC709)
     small.write(shot.folder / "env_plate.exr", ENV, "RGB", small.REC709)
     small.write(shot.folder / "normal.exr", small.plate_pixels(1), "XYZ")
+    small.write(shot.folder / "relit.exr", small.plate_pixels(2), "RGB", small.REC709)
     return shot
 
 
@@ -71,6 +73,7 @@ CONTENTS = {
     "probe": rewrite("env/env.1002.exr"),
     "plate's probe": rewrite("env_plate.exr"),
     "normal": rewrite("normal.exr", "XYZ"),
+    "relit subject": rewrite("relit.exr"),
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ class FrameInputs:
     probe_background (3, H, W) float32, scene-linear radiance, lat-long: centre is world -Z, right is +X, up is +Y
     probe_plate      same, for the light under which the plate was filmed
     normal           (3, h, w) float32, camera space, +X right, +Y up, +Z to the camera, from the user
+    relit            (3, h, w) float32, scene-linear, working primaries, unpremultiplied: the subject relit elsewhere
     """
 
     frame: int
@@ -52,6 +53,7 @@ class FrameInputs:
     normal: torch.Tensor | None = None
     camera: CameraFrame | None = None
     lights: tuple[LightFrame, ...] = ()
+    relit: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from platelight.errors import RecipeError
 
 from ..plan import Window
 from .interface import Capabilities, Engine, Option
+from .steadied import SteadiedEngine, steadied
 
 _WHERE = {
     "classic": ("platelight_server.engines.classic.engine", "ClassicEngine"),
     "anyportal": ("platelight_server.engines.anyportal.engine", "AnyPortalEngine"),
+    "harmovid": ("platelight_server.engines.harmovid.engine", "HarmoVidEngine"),
 }
 
 
@@ -28,18 +30,18 @@ def engine_names() -> tuple[str, ...]:
 
 
 def engine_class(name: str) -> type[Engine]:
-    """The engine called `name`. Raises `RecipeError`."""
+    """The engine called `name`, with the options that all engines have (see `steadied`). Raises `RecipeError`."""
     if name not in _WHERE:
         raise RecipeError("engine.name", f"one of {', '.join(_WHERE)}", repr(name))
     module, attribute = _WHERE[name]
-    found: type[Engine] = getattr(import_module(module), attribute)
-    return found
+    return steadied(getattr(import_module(module), attribute))
 
 
 def create(name: str, options: Mapping[str, Any], device: str = "cpu") -> Engine:
     """An engine for one job, its options checked and completed with defaults. Raises `RecipeError`."""
     kind = engine_class(name)
-    return kind(checked_options(kind.capabilities, options), device)
+    complete = checked_options(kind.capabilities, options)
+    return kind.made(complete, device) if issubclass(kind, SteadiedEngine) else kind(complete, device)
 
 
 def windows_of(name: str, options: Mapping[str, Any], frames: Sequence[int]) -> tuple[Window, ...]:

@@ -122,7 +122,7 @@ class AnyPortalEngine(Engine):
         if errors:
             return Readiness(tuple(errors))
         try:
-            plan = plan_of(settings, cards, asked.height, asked.width, asked.device)
+            plan = plan_of(settings, cards, settings.lines, settings.columns, asked.device)
         except PlatelightError as error:
             return Readiness((error,))
         return Readiness(

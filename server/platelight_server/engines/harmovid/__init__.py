@@ -1,0 +1,1 @@
+"""HarmoVid: deflickering and harmonization by a video model that reads composite, background and matte."""
