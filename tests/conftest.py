@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.shots.small import Shot
+
+# Tiny networks gain nothing from several threads, and on a busy machine wait for each other for seconds.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 DEV_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "dev"
 

@@ -26,7 +26,8 @@ def test_public_names_are_the_expected_ones() -> None:
         "JobResult", "JobStatus", "LensModel", "Light", "LightFrame", "Look", "Matte", "MissingExtraError",
         "NamedFile", "NormalSource", "NotFoundError", "Output", "OutputError", "PartialError", "Picture", "Plate",
         "PlatelightError", "Probe", "Problem", "ProtocolError", "Recipe", "RecipeError", "Reference",
-        "RefusedError", "RelitSource", "Report", "ResourceError", "RestartedError", "SequencePath", "ServerError", "ServerStatus",
+        "RefusedError", "RelitSource", "Report", "ResourceError", "RestartedError", "SequencePath", "ServerError",
+        "ServerStatus",
         "TrackedPoint", "UnreachableError", "__version__", "camera_from_world_to_camera", "connect", "connect_async",
         "read_camera", "read_camera_json", "read_chan", "with_value",
     ]  # fmt: skip

@@ -15,10 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the engines' capabilities."""
-    from platelight_server.engines.registry import engine_class, engine_names
+    from platelight_server.engines.registry import checked_options, engine_class, engine_names
 
     chosen = [args.name] if args.name else list(engine_names())
-    found = [engine_class(name).capabilities for name in chosen]
+    kinds = [engine_class(name) for name in chosen]
+    found = [kind.capabilities_for(checked_options(kind.capabilities, {})) for kind in kinds]  # models of the defaults
     if args.json:
         print(json.dumps([asdict(one) for one in found], ensure_ascii=False))
         return 0

@@ -22,11 +22,11 @@ _LOCAL = 0.12
 _MISS_PX, _MISS_SHARE = 0.7, 0.05
 # Of the trust, what is left where the way back leads elsewhere and the contrast agrees all the same: in flat regions a
 # place that is missed shows the same light.
-_ASTRAY = 0.1
+_ASTRAY = 0.5
 # Grain finer than this (sigma) says nothing about motion.
 _GRAIN_PX = 1.0
 # A difference of local contrast that counts half.
-_CONTRAST_STOPS = 0.35
+_CONTRAST_STOPS = 0.8
 
 
 def contrast(log_luminance: Array) -> Array:

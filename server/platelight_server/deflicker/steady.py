@@ -30,7 +30,7 @@ DEFAULT_RADIUS, RADIUS_MOST = 6, 12
 # How far the correction is smoothed, as a share of the shorter side, and the contrast (stops) that its edges keep to.
 _REACH, _EDGE_STOPS = 0.05, 0.25
 # Distances from the median, in standard deviations of the jitter, that count half; and the least jitter, in stops.
-_OUTLIER, _STILL_STOPS = 2.0, 0.01
+_OUTLIER, _STILL_STOPS = 3.0, 0.01
 # A whole frame this many stops away from all around it is an event, such as a flash, and is left as it is.
 _EVENT_STOPS = (1.25, 1.75)
 # A trend is believed beyond this ratio of its square to its own variance.

@@ -143,7 +143,8 @@ def _asked(recipe: Recipe) -> tuple[Any, ...]:
         background = replace(background, exposure_stops=0.0)
     probes = (_unturned(recipe.probe_background), _unturned(recipe.probe_plate))
     return (
-        recipe.frames, recipe.plate, _measured(recipe.matte), background, *probes, recipe.normal, recipe.relit, recipe.camera,
+        recipe.frames, recipe.plate, _measured(recipe.matte), background, *probes, recipe.normal, recipe.relit,
+        recipe.camera,
         recipe.output.colorspace, os.environ.get("OCIO"), recipe.ground if background.move == "camera" else None,
     )  # fmt: skip
 
