@@ -14,41 +14,18 @@ from typing import Any
 
 import bpy
 
-from . import compat, pump, results
-from .core import FrameRange, InputError, JobStatus, OutputError, PlatelightError, Recipe
+from . import pump, results
+from .core import InputError, JobStatus, OutputError, PlatelightError, Recipe
+from .deliveries import Deliveries, Plan
 from .gather import Gathered, Memory, Raster, gather
 from .gather.names import file_name
+from .keys import blender_space, key_of, scene_of, shot_of
 from .preferences import aimed, preview_width
 from .preview_image import show
-from .session import JobView
 from .settings import active_shot
 
 LIVE_ANYWAY_S = 1.0  # so often the shot is read though Blender tells of no change: files may have changed
-RESULTS_EVERY_S, RESULTS_LATE_S = 1.0, 10.0  # where a frame that is looked at has landed; where none has
 BADGES_EVERY_S, BADGES_CALM_S = 1.0, 5.0  # the second where Blender tells of no change
-JOBS_OF_BLENDER = ("RENDER", "COMPOSITE")  # threads that read what a result's update writes
-
-
-@dataclass
-class Plan:
-    """What a job that was sent will deliver, and where it shows."""
-
-    key: str
-    folder: Path
-    name: str
-    frames: FrameRange
-    scene_first: int
-    colorspace: str
-    shown: int = -1  # frames shown so far
-    again_at: float = 0.0
-    seen: frozenset[int] = frozenset()  # which those are
-    is_away: bool = False  # the artist has undone the nodes
-
-    def looks_at(self, numbers: set[int]) -> bool:
-        """Whether a scene of this Blender stands on one of these files."""
-        return any(one.frame_current - self.scene_first + self.frames.first in numbers for one in bpy.data.scenes)
-
-
 MADE = {"mask": "matte", "socket": "matte", "view": "view", "world": "world's light"}
 
 
@@ -70,13 +47,11 @@ class Drawing:
 
 
 @dataclass
-class Desk:
+class Desk(Deliveries):
     """The state of this Blender's shots."""
 
     memory: Memory = field(default_factory=Memory)
-    plans: dict[str, Plan] = field(default_factory=dict)
     drawings: dict[str, Drawing] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)  # shot -> what went wrong last
     live: str = ""  # the shot whose preview follows the artist
     is_reading: bool = False  # a shot: what Blender tells of changes then is our own doing
     busy: set[str] = field(default_factory=set)  # shots that are being sent
@@ -101,20 +76,14 @@ class Desk:
             found = gather(scene, shot, bpy.context, self._version(shot), self.memory)
         finally:
             self.is_reading = False
+        if held is not None and found == held[1]:
+            found = held[1]  # its hash is known
         self._seen[key] = (time.monotonic(), found)
         return found
 
     def changed(self) -> None:
         """Something in Blender is not what it was: what was read counts no longer, and a live preview follows."""
         self._changed_at, self._live_at = time.monotonic(), 0.0
-
-    def undone(self) -> None:
-        """After an undo or a redo: results are brought up to date, but nodes that were undone themselves stay away."""
-        self.changed()
-        for plan in self.plans.values():
-            if plan.shown >= 0 or plan.is_away:
-                plan.is_away = results.find_group(plan.key) is None
-                plan.shown, plan.again_at = -1, 0.0
 
     @staticmethod
     def _version(shot: Any) -> int:
@@ -177,7 +146,8 @@ class Desk:
             )  # fmt: skip
             self._remember(key, view.id, found)
 
-        pump.session.submit(recipe, found.base, key, uuid.uuid4().hex, accepted)
+        # The hash of a thousand frames of a moving lamp takes half a second.
+        pump.session.submit(recipe, found.base, key, uuid.uuid4().hex, accepted, first=lambda: found.hash)
 
     def _remember(self, key: str, job: str, found: Gathered) -> None:
         """Keeps in the .blend what a later Blender needs to find the job and its result again."""
@@ -219,7 +189,7 @@ class Desk:
         """One turn of the pump: true where it wants to be turned again soon."""
         self._aim()
         self._finish_drawings()
-        self._deliver()
+        self.deliver()
         return self._follow_live() or bool(self.busy)
 
     def _aim(self) -> None:
@@ -269,58 +239,6 @@ class Desk:
                     (raster.text for raster in drawing.rasters if raster.text), "The matte was not drawn."
                 )
 
-    # ---- results
-
-    def _deliver(self) -> None:
-        """Shows frames as they land, never while Blender renders or composites.
-
-        Whatever is changed has Blender composite anew, so it is soon only where a frame that is looked at has landed.
-        """
-        if any(bpy.app.is_job_running(kind) for kind in JOBS_OF_BLENDER):
-            return
-        now, told = time.monotonic(), set()
-        for job, plan in reversed(list(self.plans.items())):
-            view = pump.session.jobs.get(job)
-            if plan.key not in told and view is not None and self._is_due(plan, view, now):
-                plan.again_at = now + RESULTS_EVERY_S
-                self.show_result(plan, view.delivered)
-            if plan.shown >= 0 or plan.is_away:
-                told.add(plan.key)  # what an older job of the shot still delivers is not shown in place of this
-
-    @staticmethod
-    def _is_due(plan: Plan, view: JobView, now: float) -> bool:
-        if plan.is_away or now < plan.again_at or len(view.delivered) in (0, plan.shown):
-            return False
-        late = now >= plan.again_at + RESULTS_LATE_S
-        return plan.shown < 0 or view.ended or late or plan.looks_at(view.delivered - plan.seen)
-
-    def show_result(self, plan: Plan, delivered: set[int]) -> None:
-        """Brings the shot's node group up to date; the first time is a step that can be undone."""
-        plan.shown, plan.seen = len(delivered), frozenset(delivered)
-        delivery = results.Delivery(
-            plan.folder, plan.name, plan.frames, plan.scene_first, FrameRange.of(delivered), plan.colorspace
-        )
-        fresh = results.find_group(plan.key) is None
-        try:
-            group = results.update_group(plan.key, delivery)
-            scene = scene_of(plan.key)
-            if scene is not None:
-                results.add_to_compositor(scene, group)
-        except PlatelightError as error:
-            self.said[plan.key] = sentence(error)
-            return
-        windows = bpy.context.window_manager.windows
-        if fresh and windows and not bpy.app.background:
-            with bpy.context.temp_override(window=windows[0]):
-                bpy.ops.ed.undo_push(message="Platelight result")
-
-    def show_all(self) -> None:
-        """Shows everything that has been delivered, at once; for scripts."""
-        for job, plan in list(self.plans.items()):
-            view = pump.session.jobs.get(job)
-            if view is not None and view.delivered and len(view.delivered) != plan.shown:
-                self.show_result(plan, view.delivered)
-
     def forget_preview(self) -> None:
         """The next preview is asked for whatever was shown before."""
         self._previewed, self._live_at = (None, 0), 0.0
@@ -336,37 +254,6 @@ class Desk:
 
 
 desk = Desk()
-
-
-def key_of(scene: Any, shot: Any) -> str:
-    """What a shot is known by."""
-    return f"{scene.name_full}\n{shot.name}"
-
-
-def scene_of(key: str) -> Any:
-    """The scene of a shot, or None."""
-    return bpy.data.scenes.get(key.partition("\n")[0])
-
-
-def shot_of(key: str) -> Any:
-    """A shot by its key, or None where it was renamed or removed."""
-    scene = scene_of(key)
-    name = key.partition("\n")[2]
-    return next((shot for shot in scene.platelight.shots if shot.name == name), None) if scene is not None else None
-
-
-def blender_space(key: str, recipe: Recipe | None) -> str:
-    """Blender's name of the plate's colour space: the result is in the same. Without a recipe it is the clip's."""
-    shot = shot_of(key)
-    if shot is None:
-        return recipe.plate.colorspace if recipe is not None else "Linear Rec.709"
-    if recipe is not None and recipe.plate.colorspace != "auto":
-        return recipe.plate.colorspace
-    source = {"CLIP": shot.plate_clip, "IMAGE": shot.plate_image}.get(shot.plate_kind)
-    if source is None:
-        strip = next((one for one in compat.strips_of(scene_of(key)) if one.name == shot.plate_strip), None)
-        return strip.colorspace_settings.name if strip is not None else "Linear Rec.709"
-    return source.colorspace_settings.name
 
 
 def require(found: Gathered) -> None:

@@ -47,7 +47,8 @@ def frame_changed(*_: object) -> None:
 def undone(*_: object) -> None:
     """Everything may be another, and a result's nodes may be of an earlier state, or gone."""
     desk.memory.forget()
-    desk.undone()
+    desk.changed()
+    desk.after_undo()
 
 
 def is_lamp(block: object) -> bool:

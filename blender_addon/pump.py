@@ -8,6 +8,7 @@ either, as a thread that is left behind crashes 4.2 and hangs others.
 from __future__ import annotations
 
 import atexit
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,12 +24,22 @@ REDRAW_EVERY_S = 0.5
 EDITORS = {"NODE_EDITOR", "CLIP_EDITOR", "SEQUENCE_EDITOR", "IMAGE_EDITOR"}
 REGIONS = {"UI", "HEADER"}
 
+log = logging.getLogger(__name__)
 session = Session()
 server = LocalServer()
 ticked: list[Callable[[], bool]] = []  # what else is turned: each says whether it wants to be turned again soon
 # Of the last turns, for whoever measures: begin and end by `time.perf_counter`, and seconds of this thread in between.
 turns: deque[tuple[float, float, float]] = deque(maxlen=1000)
 _drawn_at = 0.0
+
+
+def on_timer() -> float:
+    """One turn for Blender's timer, which is never called again once it has raised."""
+    try:
+        return turn()
+    except Exception:  # the border to Blender: told on the terminal, and the next turn may be better
+        log.exception("a turn failed")
+        return IDLE_S
 
 
 def turn() -> float:
@@ -77,13 +88,13 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 def register() -> None:
     """Starts the timer."""
     atexit.register(session.close)
-    if not bpy.app.timers.is_registered(turn):
-        bpy.app.timers.register(turn, first_interval=IDLE_S, persistent=True)
+    if not bpy.app.timers.is_registered(on_timer):
+        bpy.app.timers.register(on_timer, first_interval=IDLE_S, persistent=True)
 
 
 def unregister() -> None:
     """Ends the timer and the connection. A server that was started goes on: its jobs are not Blender's."""
-    if bpy.app.timers.is_registered(turn):
-        bpy.app.timers.unregister(turn)
+    if bpy.app.timers.is_registered(on_timer):
+        bpy.app.timers.unregister(on_timer)
     session.close()
     atexit.unregister(session.close)

@@ -154,15 +154,21 @@ class Session:
 
     # ---- what can be asked; `then(value, error)` is called by a later `pump`
 
-    def submit(self, recipe: Recipe, base: Path, shot: str, key: str, then: Then) -> None:
-        """Submits a job for a shot; `then` gets its `JobView`."""
+    def submit(
+        self, recipe: Recipe, base: Path, shot: str, key: str, then: Then, first: Callable[[], object] = lambda: None
+    ) -> None:
+        """Submits a job for a shot; `then` gets its `JobView`. `first` is done before, off the main thread."""
+
+        def ask(calls: Calls) -> Future[Any]:
+            first()
+            return calls.submit(calls.sent(recipe, base, False), None, 50, key, False)
 
         def accepted(value: Any, error: BaseException | None) -> None:
             if error is None:
                 self.follow(value.job, recipe.name, shot)
             then(None if error is not None else self.jobs[value.job], error)
 
-        self._chore(lambda calls: calls.submit(calls.sent(recipe, base, False), None, 50, key, False), accepted)
+        self._chore(ask, accepted)
 
     def check(self, recipe: Recipe, base: Path, then: Then) -> None:
         """What is wrong with a recipe, and what it will cost."""
@@ -364,10 +370,10 @@ class _Live:
 
 
 def _shown(status: ServerStatus | None) -> object:
-    """What panels show of a server: its free memory is another number each time, and its words to a tenth of a GB."""
+    """What has panels drawn anew: of the free memory, which is another number each time, whole gigabytes."""
     if status is None:
         return None
-    workers = [(one.name, one.state, round((one.memory_free or 0) / 2**30, 1)) for one in status.workers]
+    workers = [(one.name, one.state, round((one.memory_free or 0) / 2**30)) for one in status.workers]
     return status.host, status.version, status.queued, status.running, workers
 
 

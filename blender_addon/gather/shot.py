@@ -173,7 +173,7 @@ class _Reader:
         probe, rendered = self._try(lambda: self._probe(asked)) or (None, None)
         orders.extend([rendered] if rendered else [])
         world = "" if probe is None else "HDRI" if probe.path is not None and rendered is None else "world"
-        lit = ", ".join(filter(None, (f"{len(lights)} lights" if lights else "", world)))
+        lit = ", ".join(filter(None, (f"{len(lights)} light{'s' if len(lights) > 1 else ''}" if lights else "", world)))
         self._input("light", bool(lit), before, lit)
         filmed = self._try(lambda: plate_probe(shot, findings))
         before = self._count()

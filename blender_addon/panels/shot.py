@@ -47,7 +47,8 @@ def _draw_badge(layout, scene, shot, badge):
     title = badge.name.capitalize()
     if badge.state == "ok" or badge.name not in INPUTS:
         icon = "CHECKMARK" if badge.state == "ok" else "ERROR" if badge.state == "missing" else "REMOVE"
-        layout.label(text=f"{title}: {badge.text or WITHOUT.get(badge.name, '')}".rstrip(": "), icon=icon)
+        text = badge.text or (WITHOUT.get(badge.name, "") if badge.state != "ok" else "")
+        layout.label(text=f"{title}: {text}".rstrip(": "), icon=icon)
         return
     row = layout.split(factor=0.46, align=True)
     row.alert = badge.state == "missing"

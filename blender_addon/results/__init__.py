@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .delivery import Delivery, found_in
-from .group import update_group
+from .group import say_landed, update_group
 from .placing import add_to_compositor, connect, label_nodes
 from .status import Status, find_group, status_of
 from .strip import add_strip
@@ -20,6 +20,7 @@ __all__ = [
     "found_in",
     "label_nodes",
     "next_version",
+    "say_landed",
     "status_of",
     "update_group",
     "versions_in",

@@ -17,7 +17,7 @@ from .delivery import Delivery
 from .layers import OUTPUTS, REBUILT_FROM
 from .placing import label_nodes
 from .rebuild import rebuild
-from .status import Status, groups_of, mark, set_status
+from .status import Status, groups_of, mark, set_status, status_of
 from .wiring import Wiring
 
 _BUILT, _SHOWN = "platelight_built", "platelight_shown"
@@ -49,6 +49,15 @@ def update_group(shot_key: str, delivery: Delivery) -> NodeTree:
         _show(group, delivery)
         label_nodes(group)
     return own[0]
+
+
+def say_landed(shot_key: str, delivery: Delivery) -> None:
+    """Says which frames are there, and changes nothing for which Blender would composite anew."""
+    for group in groups_of(shot_key):
+        if group.library is None:
+            before = status_of(group)
+            set_status(group, Status(before.title, delivery.missing(), before.notes))
+            label_nodes(group)
 
 
 def _show(group: NodeTree, delivery: Delivery) -> None:

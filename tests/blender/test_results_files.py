@@ -127,3 +127,25 @@ def test_files_are_named_as_the_artist_saves_them(scene: Any, tmp_path: Path) ->
     nodes = [node.as_pointer() for node in group.nodes]
     results.update_group("key", made)
     assert nodes == [node.as_pointer() for node in group.nodes]
+
+
+def test_no_frame_is_decoded_before_it_is_shown(group: Any, tmp_path: Path) -> None:
+    images = [node.image for node in group.nodes if node.bl_idname == "CompositorNodeImage"]
+    delivered.deliver(tmp_path / "v002", 1001)
+    for folder in (tmp_path / "v001", tmp_path / "v002"):
+        results.update_group("key", delivery(folder, "1001"))
+        assert len(images) == 2
+        for image in images:
+            assert not image.has_data
+            assert Path(bpy.path.abspath(image.filepath)).parent == folder
+
+
+def test_what_is_said_follows_without_a_number_of_the_nodes(group: Any, scene: Any, tmp_path: Path) -> None:
+    node = results.add_to_compositor(scene, group)
+    delivered.deliver(tmp_path / "v001", 1002)
+    numbers = [socket.default_value for inner in group.nodes for socket in inner.inputs if socket.type == "VALUE"]
+    results.say_landed("key", delivery(tmp_path / "v001", "1001-1002", "1001-1002"))
+    assert node.label == "sh010 v001"
+    assert numbers == [
+        socket.default_value for inner in group.nodes for socket in inner.inputs if socket.type == "VALUE"
+    ]
