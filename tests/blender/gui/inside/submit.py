@@ -11,12 +11,11 @@ from .drive import Drive, Steps
 from .shot import MODULE, compositing, make, part, switch_on
 from .watch import Watch
 
-
 SENT_S = 10.0
 
 
 def steps(drive: Drive) -> Steps:
-    """Presses the button, and looks on while the recipe goes to the server. Its check takes minutes, which is its own."""
+    """Presses the button, and looks on while the recipe goes to the server. What the server does is not waited for."""
     switch_on()
     pump, desk = part("pump"), part("desk").desk
     shot = make(Path(drive.options["shot"]), Path(drive.options["blend"]), drive.options["frames"], lit=True)

@@ -8,6 +8,8 @@ others work on, too, the clock runs while the thread waits for a core.
 
 from __future__ import annotations
 
+import gc
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,12 +29,14 @@ class Watch:
 
     beats: list[float] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
+    collections_ms: list[float] = field(default_factory=list)
     _opened: dict[str, tuple[float, float]] = field(default_factory=dict)
     _hooked: list[tuple[Any, Callable[..., None], Callable[..., None]]] = field(default_factory=list)
     _pump: Any = None
 
     def start(self, module: str = "") -> Watch:
         """Begins to beat. `module` is the extension's package; without one Blender alone is watched."""
+        gc.callbacks.append(self._collected)
         self._beating = self._beat  # a bound method is another object each time it is asked for
         bpy.app.timers.register(self._beating, first_interval=0.0, persistent=True)
         if module:
@@ -42,6 +46,7 @@ class Watch:
     def stop(self) -> dict[str, Any]:
         """Ends it, and says what was seen; milliseconds."""
         bpy.app.timers.unregister(self._beating)
+        gc.callbacks.remove(self._collected)
         for cls, before, after in self._hooked:
             cls.remove(before)
             cls.remove(after)
@@ -56,6 +61,7 @@ class Watch:
             "turn": summary(sorted((b - a) * 1000 for a, b, _, what in self.spans if what == "turn")),
             "turn_thread": summary(sorted(worked * 1000 for _, _, worked, what in self.spans if what == "turn")),
             "panels_thread": summary(sorted(worked * 1000 for _, _, worked, what in self.spans if what == "panels")),
+            "collection": summary(sorted(self.collections_ms)),
             "stalls": [one for one in told if one["ms"] >= LISTED_MS],
         }
 
@@ -64,6 +70,14 @@ class Watch:
             self.spans.append((*self._pump.turns.popleft(), "turn"))
         self.beats.append(time.perf_counter())
         return BEAT_S
+
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
+        """Python's own collection of garbage, all add-ons' together: whoever runs then pays for it."""
+        if phase == "start":
+            self._opened["collection"] = time.perf_counter(), time.thread_time()
+        elif threading.current_thread() is threading.main_thread():
+            begin, _ = self._opened["collection"]
+            self.collections_ms.append((time.perf_counter() - begin) * 1000)
 
     def _told(self, begin: float, end: float) -> dict[str, Any]:
         inside = [
