@@ -16,7 +16,7 @@ from .drive import Drive, Steps
 from .shot import MODULE, areas, compositing, make, part, switch_on
 from .watch import Watch
 
-IDLE_S, ALONE_S = 10.0, 20.0
+IDLE_S, ALONE_S = 60.0, 20.0  # of sixty seconds the turns are enough to speak of 99 in 100
 
 
 def steps(drive: Drive) -> Steps:
