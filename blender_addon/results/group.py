@@ -21,7 +21,7 @@ from .status import Status, groups_of, mark, set_status, status_of
 from .wiring import Wiring
 
 _BUILT, _SHOWN = "platelight_built", "platelight_shown"
-_FORMAT = 1  # of what `_build` makes; a higher one builds the inside of older groups anew
+_FORMAT = 2  # of what `_build` makes; a higher one builds the inside of older groups anew
 
 
 def update_group(shot_key: str, delivery: Delivery) -> NodeTree:

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     named = asked.blender or os.environ.get("PLATELIGHT_BLENDER") or shutil.which("blender")
     with tempfile.TemporaryDirectory(prefix="platelight-gui-", ignore_cleanup_errors=True) as work:
         folder = Path(asked.keep or work).absolute()
+        for old in ("server", *PARTS):  # a job of an earlier run would be found again
+            shutil.rmtree(folder / old, ignore_errors=True)
         try:
             blenders = Blenders(Path(named or "blender").absolute(), folder, folder / "server" / "home")
         except NoBlender as error:
@@ -49,7 +51,7 @@ class Run:
     def __init__(self, blenders: Blenders, folder: Path, place: Path | None, pictures_to: Path | None) -> None:
         self.blenders, self.folder, self.pictures_to = blenders, folder, pictures_to
         self.place = place or folder / "shots"
-        (folder / "server").mkdir(parents=True, exist_ok=True)
+        (folder / "server").mkdir(parents=True)
         self.server = Server(folder / "server")
         self.archive = build(folder / "zip")
 
@@ -103,7 +105,7 @@ class Run:
 
     def _ready(self, name: str) -> Path:
         folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         self.blenders.install(self.archive, folder)
         return folder
 
