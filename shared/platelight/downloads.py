@@ -18,8 +18,8 @@ from .requests import MORE, Request
 from .waiting import next_of
 from .wire import Bytes
 
-CREDIT = 8
-CREDITS_AT_ONCE = 2  # half the messages, and the server still has three quarters of them in hand
+CREDIT = 12
+CREDITS_AT_ONCE = 4  # a quarter of the messages, and the server still has two thirds of them in hand
 
 
 def chunks(link: Link, job: str, name: str, offset: int = 0) -> Iterator[Bytes]:

@@ -185,7 +185,7 @@ class Desk:
     def _post(self, ident: bytes, frames: list[Bytes]) -> str:
         if ident in self.refuses:
             return "full"
-        self.said[ident].append(decode_frames(frames, m.ANSWERS))
+        self.said[ident].append(decode_frames([bytes(frame) for frame in frames], m.ANSWERS))  # as the wire: copied
         return "sent"
 
     def _spawn(self, worker: Worker) -> PlayedProcess:

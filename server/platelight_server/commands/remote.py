@@ -41,9 +41,11 @@ def add_server_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def connected(args: argparse.Namespace) -> Client:
-    """A connection to the server that is meant."""
+    """A connection to the server that is meant, for a process that mostly moves bytes."""
     from platelight.client import connect
+    from platelight_server.service.allocator import keep_memory
 
+    keep_memory()
     return connect(args.server, program=f"platelight {args.command}")
 
 

@@ -20,6 +20,7 @@ from platelight.connection import read_connection
 from platelight.errors import RecipeError
 from platelight.recipe import Recipe
 
+from ..service.allocator import keep_memory
 from .bench_server_crowd import fill
 from .bench_server_engine import NAME as SELFISH
 from .bench_server_host import Host, Peer, Pinger, hosted
@@ -88,7 +89,8 @@ class Bench:
 
     @contextmanager
     def client(self, host: Host | None = None) -> Iterator[platelight.Client]:
-        """The real client."""
+        """The real client, as the commands have it."""
+        keep_memory()
         with platelight.connect(connection_file=(host or self.host).connection_file) as client:
             yield client
 

@@ -274,7 +274,8 @@ class Reception:
             session.reply(asked.id, head)
             credit = min(asked.credit, WINDOW)
             transfer = Transfer(
-                asked.id, head.size, credit, 0, lambda offset, ready: ready(pieces[offset // CHUNK], None)
+                asked.id, head.size, credit, 0,
+                lambda offset, count, ready: ready(pieces[offset // CHUNK :][:count], None),
             )  # fmt: skip
             self._transfers.begin(session, transfer)
 

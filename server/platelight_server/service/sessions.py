@@ -35,14 +35,19 @@ class Watcher:
 
 @dataclass
 class Transfer:
-    """Pixels or a file on their way to a client. `piece(offset, ready)` hands the chunk at `offset` to `ready`."""
+    """Pixels or a file on their way to a client.
+
+    `pieces(offset, count, ready)` hands up to `count` chunks from `offset` on to `ready`; `taken(count)` says that the
+    client has so many of them.
+    """
 
     request: str
     size: int
     credit: int
     offset: int
-    piece: Callable[[int, Callable[[Any, Exception | None], None]], None]
+    pieces: Callable[[int, int, Callable[[Any, Exception | None], None]], None]
     close: Callable[[], None] = lambda: None
+    taken: Callable[[int], None] = lambda count: None
     reading: bool = False
 
 

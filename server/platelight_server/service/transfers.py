@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import zmq
 from platelight import messages as m
 from platelight.errors import ServerError
 from platelight.places import JOB_ROOT, Roots
-from platelight.wire import CHUNK, HEADER_MOST, Bytes
+from platelight.wire import CHUNK, HEADER_MOST, TOGETHER, Bytes
 
 from ..plates import fence
 from .background import Background
@@ -24,7 +25,7 @@ from .jobs import Job
 from .sessions import Session, Transfer
 
 TRANSFERS_MOST = 8
-WINDOW = 8
+WINDOW = 12
 FILES_MOST = 1000
 PAGE_BYTES = HEADER_MOST - 4096
 BLANK = bytes(CHUNK)
@@ -131,20 +132,23 @@ class Transfers:
             self._files.call(lambda: self._opened_inside(folder / asked.name), opened)
 
     def _file_transfer(self, asked: m.Get, file: int, size: int) -> Transfer:
+        reader = _Reader(file)
         return Transfer(
             asked.id, size, min(asked.credit, WINDOW), min(asked.offset, size),
-            lambda offset, ready: self._files.call(lambda: _chunk_of(file, offset), ready),
+            lambda offset, count, ready: self._files.call(lambda: reader.read(offset, count), ready),
             lambda: self._files.call(lambda: os.close(file), lambda result, error: None),
+            reader.taken,
         )  # fmt: skip
 
     def _credit(self, session: Session, given: m.Credit, _: Bytes | None) -> None:
         transfer = session.transfers.get(given.id)
         if transfer is not None:
             transfer.credit = min(transfer.credit + given.count, WINDOW)
+            transfer.taken(given.count)
             self._pump(session, transfer)
 
     def _pump(self, session: Session, transfer: Transfer) -> None:
-        """Sends chunks as far as credits allow, reading one at a time."""
+        """Sends chunks as far as credits allow, reading a few at a time."""
         if transfer.reading or transfer.credit < 1 or transfer.request not in session.transfers:
             return
         if transfer.offset >= transfer.size:
@@ -153,27 +157,20 @@ class Transfers:
             return
         transfer.reading = True
 
-        def ready(piece: Bytes | None, error: Exception | None) -> None:
+        def ready(pieces: Sequence[Bytes] | None, error: Exception | None) -> None:
             transfer.reading = False
             if transfer.request not in session.transfers:
                 return
-            if piece is None or not len(piece):
-                _end(session, transfer)
-                session.fail(transfer.request, _file_error(error, "the file has become shorter"))
-                return
-            offset = transfer.offset
-            transfer.offset = min(offset + len(piece), transfer.size)
-            transfer.credit -= 1
-            last = transfer.offset >= transfer.size
-            if len(piece) > transfer.offset - offset:  # the file has grown since
-                piece = memoryview(piece)[: transfer.offset - offset]
-            session.send(m.Data(id=transfer.request, offset=offset, last=last), piece)
-            if last:
-                _end(session, transfer)
-            else:
-                self._pump(session, transfer)
+            for piece in pieces or [b""]:
+                if not len(piece):
+                    _end(session, transfer)
+                    session.fail(transfer.request, _file_error(error, "the file has become shorter"))
+                    return
+                if _send(session, transfer, piece):
+                    return
+            self._pump(session, transfer)
 
-        transfer.piece(transfer.offset, ready)
+        transfer.pieces(transfer.offset, min(transfer.credit, TOGETHER), ready)
 
     # ---- files of a result
 
@@ -202,6 +199,20 @@ class Transfers:
         return fence.enclosed([fence.Root(name, path, False) for name, path in folders.items()])
 
 
+def _send(session: Session, transfer: Transfer, piece: Bytes) -> bool:
+    """Sends a chunk; whether it was the last."""
+    offset = transfer.offset
+    transfer.offset = min(offset + len(piece), transfer.size)
+    transfer.credit -= 1
+    last = transfer.offset >= transfer.size
+    if last:
+        _end(session, transfer)
+    if len(piece) > transfer.offset - offset:  # the file has grown since
+        piece = memoryview(piece)[: transfer.offset - offset]
+    session.send(m.Data(id=transfer.request, offset=offset, last=last), piece)
+    return last
+
+
 def _end(session: Session, transfer: Transfer) -> None:
     session.transfers.pop(transfer.request)
     transfer.close()
@@ -213,15 +224,39 @@ def _opened(path: Path) -> tuple[int, int]:
     return file, os.fstat(file).st_size
 
 
-def _chunk_of(file: int, offset: int) -> Bytes:
-    """The chunk at an offset, in memory of ZeroMQ's own: others' it gives back through a thread, which costs more than
-    to send the chunk."""
-    if not hasattr(os, "preadv"):  # Windows
-        os.lseek(file, offset, os.SEEK_SET)
-        return os.read(file, CHUNK)
-    frame = zmq.Frame(BLANK, copy=True)
-    count = os.preadv(file, [frame.buffer], offset)
-    return cast(Bytes, frame) if count == CHUNK else frame.buffer[:count]
+class _Reader:
+    """Reads a file into memory of ZeroMQ's own: others' it gives back through a thread, which costs more than to send
+    the chunk. What the client has taken is read into again."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._sent: deque[zmq.Frame] = deque()
+        self._free: deque[zmq.Frame] = deque()
+
+    def read(self, offset: int, count: int) -> list[Bytes]:
+        """Up to `count` chunks from `offset` on; an empty one at the file's end."""
+        found: list[Bytes] = []
+        while len(found) < count:
+            found.append(self._chunk(offset + len(found) * CHUNK))
+            if len(found[-1]) < CHUNK:
+                break
+        return found
+
+    def _chunk(self, offset: int) -> Bytes:
+        if not hasattr(os, "preadv"):  # Windows
+            os.lseek(self._file, offset, os.SEEK_SET)
+            return os.read(self._file, CHUNK)
+        frame = self._free.popleft() if self._free else zmq.Frame(BLANK, copy=True)
+        count = os.preadv(self._file, [frame.buffer], offset)
+        if count < CHUNK:
+            return frame.buffer[:count]
+        self._sent.append(frame)
+        return cast(Bytes, frame)
+
+    def taken(self, count: int) -> None:
+        """The client has the oldest `count` chunks."""
+        for _ in range(min(count, len(self._sent))):
+            self._free.append(self._sent.popleft())
 
 
 def _file_error(error: Exception | None, name: str) -> Exception:
