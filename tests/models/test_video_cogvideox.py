@@ -11,7 +11,7 @@ import torch
 from diffusers import CogVideoXDDIMScheduler, CogVideoXImageToVideoPipeline, CogVideoXPipeline
 
 from platelight.errors import RecipeError
-from platelight_server.engines.anyportal.presets import PRESETS, first_step
+from platelight_server.engines.presets import PRESETS, first_step
 from platelight_server.models.video.cogvideox import CogVideoX
 from platelight_server.models.video.guard import require_finite
 from platelight_server.models.video.interface import CLEAN, Moments, NoiseLevel, Prediction, Prompt

@@ -19,10 +19,10 @@ from diffusers import AutoencoderKLCogVideoX, CogVideoXTransformer3DModel
 
 from platelight_server.engines.anyportal.consistency.methods import METHODS, Clip
 from platelight_server.engines.anyportal.consistency.sdedit import Run
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
-from platelight_server.engines.anyportal.light.reference import PairwiseHarmonizer
-from platelight_server.engines.anyportal.presets import PRESETS
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer
+from platelight_server.engines.light.reference import PairwiseHarmonizer
+from platelight_server.engines.presets import PRESETS
 from platelight_server.evaluation.random_models import random_cogvideox, random_edge_control, random_iclight
 from platelight_server.models.video.cogvideox import CogVideoX
 from platelight_server.models.video.edges import soft_edges

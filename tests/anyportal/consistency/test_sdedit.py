@@ -11,8 +11,8 @@ import torch
 from platelight.errors import ModelError
 from platelight_server.engines.anyportal.consistency.refine import Refinement
 from platelight_server.engines.anyportal.consistency.sdedit import Cadence, Run, enhance, slot_noise
-from platelight_server.engines.anyportal.presets import PRESETS
 from platelight_server.engines.interface import Cancelled
+from platelight_server.engines.presets import PRESETS
 from platelight_server.models.video.edge_control import EdgeControl
 from tests.models.video_nets import backbone, box_matte, edge_net, video
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from platelight_server.engines.anyportal.canvas import Colors
-from platelight_server.engines.anyportal.light.frames import LightFrame, composite, has_subject
+from platelight_server.engines.canvas import Colors
 from platelight_server.engines.interface import FrameInputs
+from platelight_server.engines.light.frames import LightFrame, composite, has_subject
 
 __all__ = ["Clip"]
 

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from platelight.errors import ModelError, PlatelightError, RecipeError
-from platelight_server.engines.anyportal.canvas import Canvas, Colors
 from platelight_server.engines.anyportal.clip import Clip
-from platelight_server.engines.anyportal.light.anchors import choose_anchor, cuts
-from platelight_server.engines.anyportal.light.frames import LightFrame
 from platelight_server.engines.anyportal.models import (
     EDGE_CONTROLS,
     cards_of,
@@ -29,7 +26,7 @@ from platelight_server.engines.anyportal.models import (
     problems_of,
 )
 from platelight_server.engines.anyportal.options import OPTIONS, Settings
-from platelight_server.engines.anyportal.windows import Cut, cross_fade, cut
+from platelight_server.engines.canvas import Canvas, Colors
 from platelight_server.engines.interface import (
     Answer,
     Asked,
@@ -42,6 +39,9 @@ from platelight_server.engines.interface import (
     Readiness,
     Shot,
 )
+from platelight_server.engines.light.anchors import choose_anchor, cuts
+from platelight_server.engines.light.frames import LightFrame
+from platelight_server.engines.windows import Cut, cross_fade, cut
 from platelight_server.plan import Window
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from platelight_server.engines.anyportal.presets import PRESETS, ratio_of_share
 from platelight_server.engines.interface import Option
+from platelight_server.engines.presets import PRESETS, ratio_of_share
 
 BACKBONES = ("cogvideox-2b", "cogvideox-5b", "wan2.1-t2v-1.3b")
 NEGATIVE = (

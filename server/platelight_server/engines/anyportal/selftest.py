@@ -7,9 +7,9 @@ import math
 import torch
 
 from platelight_server.engines.anyportal.consistency.selftest import Check, selftest
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
-from platelight_server.engines.anyportal.light.reference import PairwiseHarmonizer
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer
+from platelight_server.engines.light.reference import PairwiseHarmonizer
 from platelight_server.evaluation.random_models import random_cogvideox, random_iclight
 from platelight_server.models.catalogue import card
 from platelight_server.models.image.iclight import IcLight

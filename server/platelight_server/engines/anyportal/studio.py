@@ -22,10 +22,10 @@ from platelight_server.engines.anyportal.clip import Clip
 from platelight_server.engines.anyportal.consistency.methods import METHODS
 from platelight_server.engines.anyportal.consistency.methods import Clip as ConsistencyClip
 from platelight_server.engines.anyportal.consistency.sdedit import Cadence, Run
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
 from platelight_server.engines.anyportal.models import EDGE_CONTROLS, ICLIGHT, PAINTER, REMOVER, precision_of
 from platelight_server.engines.anyportal.options import Settings, Words
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer
 from platelight_server.models.card import ModelCard
 from platelight_server.models.image.inpainting import Inpainter
 from platelight_server.models.ladder import Kind, Plan

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from platelight_server.engines.anyportal.canvas import Colors
-from platelight_server.engines.anyportal.light.frames import LightFrame
+from platelight_server.engines.canvas import Colors
 from platelight_server.engines.harmovid.alpha import composite
 from platelight_server.engines.interface import FrameInputs
+from platelight_server.engines.light.frames import LightFrame
 
 __all__ = ["Clip"]
 

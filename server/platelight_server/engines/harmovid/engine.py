@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from platelight.errors import PlatelightError, RecipeError
-from platelight_server.engines.anyportal.canvas import Colors
-from platelight_server.engines.anyportal.light.frames import has_subject
-from platelight_server.engines.anyportal.windows import cross_fade
+from platelight_server.engines.canvas import Colors
 from platelight_server.engines.harmovid.alpha import inference_matte, is_binary, width_px
 from platelight_server.engines.harmovid.clip import Clip
 from platelight_server.engines.harmovid.extent import GROUP, Extent
@@ -35,6 +33,8 @@ from platelight_server.engines.interface import (
     Readiness,
     Shot,
 )
+from platelight_server.engines.light.frames import has_subject
+from platelight_server.engines.windows import cross_fade
 from platelight_server.plan import Window
 
 if TYPE_CHECKING:

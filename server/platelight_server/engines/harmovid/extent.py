@@ -1,7 +1,7 @@
 """How a shot is cut for HarmoVid: clips that are denoised as one, and in each the windows that the network sees. Pure.
 
 MultiDiffusion couples all frames of a clip, so a clip is the least that can be rendered alone. A shot of more frames is
-cut into clips of a fixed length, anchored at its beginning, whose latents cross over (engines/anyportal/windows.py): a
+cut into clips of a fixed length, anchored at its beginning, whose latents cross over (engines/windows.py): a
 frame needs its own clip and the one before, whatever part of the shot is rendered, hence a farm's chunks give the same
 pixels as the whole.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from platelight.errors import RecipeError
-from platelight_server.engines.anyportal.windows import Cut, cut
 from platelight_server.engines.harmovid.multidiffusion import windows
 from platelight_server.engines.harmovid.options import Settings
+from platelight_server.engines.windows import Cut, cut
 
 __all__ = ["GROUP", "Extent"]
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 import torch
 
-from platelight_server.engines.anyportal.light.noise import keyed_noise
+from platelight_server.engines.noise import keyed_noise
 from platelight_server.models.video.guard import require_finite
 from platelight_server.models.video.interface import CLEAN, NoiseLevel, Prediction, Prompt, VideoBackbone
 

@@ -10,14 +10,14 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from platelight_server.engines.anyportal.canvas import Canvas, Colors
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
+from platelight_server.engines.canvas import Canvas, Colors
 from platelight_server.engines.harmovid.clip import Clip
 from platelight_server.engines.harmovid.extent import Extent
 from platelight_server.engines.harmovid.models import ICLIGHT, Chosen, precision_of
 from platelight_server.engines.harmovid.multidiffusion import clip_noise, denoise
 from platelight_server.engines.harmovid.options import Settings
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer
 from platelight_server.models.ladder import Kind, Plan
 from platelight_server.models.residency import Residency, retrying
 from platelight_server.models.video.expanded import Condition, condition, matte_video

@@ -11,11 +11,11 @@ import torch
 
 from platelight.errors import ModelError
 from platelight_server.color.encoding import Encoding, Shoulder
-from platelight_server.engines.anyportal.canvas import Canvas
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.relight_models import relight_model
+from platelight_server.engines.canvas import Canvas
 from platelight_server.engines.harmovid import alpha
 from platelight_server.engines.harmovid.multidiffusion import clip_noise, denoise, windows
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.relight_models import relight_model
 from platelight_server.models.card import ModelCard
 from platelight_server.models.catalogue import CATALOGUE, card
 from platelight_server.models.consent import accepted, require_consent

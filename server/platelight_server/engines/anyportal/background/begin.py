@@ -14,9 +14,9 @@ from platelight.errors import CameraError
 from platelight_server.engines.anyportal.background.flow_tracks import LucasKanade
 from platelight_server.engines.anyportal.background.painter import Painter
 from platelight_server.engines.anyportal.background.tracks import CameraTracks, Tracks, TrackSource
-from platelight_server.engines.anyportal.canvas import Canvas, Colors
-from platelight_server.engines.anyportal.light.frames import LightFrame
+from platelight_server.engines.canvas import Canvas, Colors
 from platelight_server.engines.interface import FrameInputs, Shot
+from platelight_server.engines.light.frames import LightFrame
 
 if TYPE_CHECKING:
     from platelight_server.engines.anyportal.studio import Studio

@@ -17,8 +17,8 @@ from functools import partial
 
 import torch
 
-from platelight_server.engines.anyportal.light.noise import keyed_noise
-from platelight_server.engines.anyportal.windows import Cut, cross_fade, cut
+from platelight_server.engines.noise import keyed_noise
+from platelight_server.engines.windows import Cut, cross_fade, cut
 from platelight_server.models.video import das
 from platelight_server.models.video.cogvideox import CogVideoX
 from platelight_server.models.video.guard import require_finite

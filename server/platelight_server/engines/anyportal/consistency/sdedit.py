@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from platelight_server.engines.anyportal.consistency.rpa import Refine, refined_latent
-from platelight_server.engines.anyportal.light.noise import keyed_noise
-from platelight_server.engines.anyportal.presets import first_step
+from platelight_server.engines.noise import keyed_noise
+from platelight_server.engines.presets import first_step
 from platelight_server.models.video.guard import require_finite
 from platelight_server.models.video.interface import CLEAN, Branch, NoiseLevel, Prompt, VideoBackbone
 from platelight_server.models.video.padding import pad_frames

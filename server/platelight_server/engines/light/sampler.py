@@ -15,8 +15,8 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 
 from platelight.errors import RecipeError
-from platelight_server.engines.anyportal.light.noise import keyed_noise
-from platelight_server.engines.anyportal.presets import first_step
+from platelight_server.engines.noise import keyed_noise
+from platelight_server.engines.presets import first_step
 
 __all__ = ["Predictor", "Row", "Run", "ratios", "sample"]
 

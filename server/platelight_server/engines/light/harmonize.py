@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from platelight.errors import FrameError
-from platelight_server.engines.anyportal.light.bank import Alone, Anchored, Attention, Network
-from platelight_server.engines.anyportal.light.frames import (
+from platelight_server.engines.light.bank import Alone, Anchored, Attention, Network
+from platelight_server.engines.light.frames import (
     LightFrame,
     LightSettings,
     check_frames,
@@ -28,8 +28,8 @@ from platelight_server.engines.anyportal.light.frames import (
     has_subject,
     on_grey,
 )
-from platelight_server.engines.anyportal.light.relight_models import RelightFacts
-from platelight_server.engines.anyportal.light.sampler import Row, Run, ratios, sample
+from platelight_server.engines.light.relight_models import RelightFacts
+from platelight_server.engines.light.sampler import Row, Run, ratios, sample
 from platelight_server.models.image.iclight import CARDS, IcLight
 from platelight_server.models.video.interface import Placed, Prompt, stays
 

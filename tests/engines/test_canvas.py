@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from platelight_server.engines.anyportal.canvas import Canvas, Colors
+from platelight_server.engines.canvas import Canvas, Colors
 
 REC709 = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 # ACEScg (AP1, D60) to linear Rec.709 (D65), Bradford: the usual published matrix.

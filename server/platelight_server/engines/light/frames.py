@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from platelight.errors import FrameError
-from platelight_server.engines.anyportal.presets import PRESETS
+from platelight_server.engines.presets import PRESETS
 
 __all__ = [
     "LightFrame",

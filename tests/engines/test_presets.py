@@ -7,7 +7,7 @@ import math
 import pytest
 from diffusers import CogVideoXDDIMScheduler
 
-from platelight_server.engines.anyportal.presets import PRESETS, first_step, ratio_of_share
+from platelight_server.engines.presets import PRESETS, first_step, ratio_of_share
 
 
 def ratios(snr_shift_scale: float, steps: int) -> list[float]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from platelight_server.engines.anyportal.light.anchors import choose_anchor, cuts
+from platelight_server.engines.light.anchors import choose_anchor, cuts
 
 
 def disc(radius: float) -> torch.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from platelight_server.deflicker.cuts import cuts
-from platelight_server.engines.anyportal.light.frames import has_subject
+from platelight_server.engines.light.frames import has_subject
 
 __all__ = ["choose_anchor", "cuts"]
 

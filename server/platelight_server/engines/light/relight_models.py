@@ -15,7 +15,7 @@ from platelight.errors import RecipeError
 if TYPE_CHECKING:
     import torch
 
-    from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
+    from platelight_server.engines.light.frames import LightFrame, LightSettings
 
 __all__ = ["RelightFacts", "RelightModel", "register", "relight_model", "relight_models"]
 
@@ -56,7 +56,7 @@ class RelightModel(Protocol):
         """(F, 3, h, w) -> what the model's codec alone makes of it."""
 
 
-_WHERE = {"iclight": ("platelight_server.engines.anyportal.light.harmonize", "Harmonizer")}
+_WHERE = {"iclight": ("platelight_server.engines.light.harmonize", "Harmonizer")}
 
 
 def register(name: str, module: str, attribute: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platelight_server.engines.anyportal.windows import cross_fade, cut
+from platelight_server.engines.windows import cross_fade, cut
 
 
 @given(st.integers(1, 400), st.sampled_from([(49, 8, 4), (9, 4, 4), (81, 16, 4), (17, 8, 8)]))

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from platelight.errors import FrameError, RecipeError
-from platelight_server.engines.anyportal.light.frames import LightSettings, on_grey
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
-from platelight_server.engines.anyportal.light.relight_models import relight_model, relight_models
-from platelight_server.engines.anyportal.presets import PRESETS
+from platelight_server.engines.light.frames import LightSettings, on_grey
+from platelight_server.engines.light.harmonize import Harmonizer
+from platelight_server.engines.light.relight_models import relight_model, relight_models
+from platelight_server.engines.presets import PRESETS
 from platelight_server.models.image.iclight import IcLight
-from tests.anyportal.light.conftest import tiny_parts
-from tests.anyportal.light.scenes import light_frame, window
+from tests.engines.light.conftest import tiny_parts
+from tests.engines.light.scenes import light_frame, window
 
 TEXTS = ("a man on a beach", "lowres")
 QUICK = LightSettings(steps=2)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import torch
 
-from platelight_server.engines.anyportal.light.bank import Attention, Network, redirected_self_attention
-from platelight_server.engines.anyportal.light.frames import LightFrame, LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer, Step
-from platelight_server.engines.anyportal.light.sampler import Predictor
+from platelight_server.engines.light.bank import Attention, Network, redirected_self_attention
+from platelight_server.engines.light.frames import LightFrame, LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer, Step
+from platelight_server.engines.light.sampler import Predictor
 
 __all__ = ["Joint", "PairwiseHarmonizer"]
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 
-from platelight_server.engines.anyportal.light.frames import LightSettings
-from platelight_server.engines.anyportal.light.harmonize import Harmonizer
-from platelight_server.engines.anyportal.light.reference import PairwiseHarmonizer
 from platelight_server.engines.interface import Cancelled
+from platelight_server.engines.light.frames import LightSettings
+from platelight_server.engines.light.harmonize import Harmonizer
+from platelight_server.engines.light.reference import PairwiseHarmonizer
 from platelight_server.models.image.iclight import IcLight
-from tests.anyportal.light.scenes import light_frame, window
+from tests.engines.light.scenes import light_frame, window
 
 TEXTS = ("a man on a beach", "lowres")
 SETTINGS = LightSettings(steps=3)

@@ -16,7 +16,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 
-from platelight_server.engines.anyportal.light.sampler import Predictor
+from platelight_server.engines.light.sampler import Predictor
 
 __all__ = ["Alone", "Anchored", "Attention", "Network", "redirected_self_attention"]
 

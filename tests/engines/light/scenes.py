@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from platelight_server.engines.anyportal.light.frames import LightFrame
+from platelight_server.engines.light.frames import LightFrame
 
 HEIGHT, WIDTH = 32, 48
 

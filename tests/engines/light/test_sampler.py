@@ -5,9 +5,9 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 
 from platelight.errors import RecipeError
-from platelight_server.engines.anyportal.light.noise import keyed_noise
-from platelight_server.engines.anyportal.light.sampler import Row, Run, ratios, sample
-from platelight_server.engines.anyportal.presets import PRESETS
+from platelight_server.engines.light.sampler import Row, Run, ratios, sample
+from platelight_server.engines.noise import keyed_noise
+from platelight_server.engines.presets import PRESETS
 
 ROWS = (Row("the anchor (frame 7)", "anchor"), Row("frame 8"), Row("frame 9"))
 ROUNDING = 1e-4  # of latents of size 1, over twenty float32 steps
