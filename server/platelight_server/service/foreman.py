@@ -17,6 +17,7 @@ from platelight.wire import CHUNK
 from .assignments import Answer, CheckTask, JobTask, PreviewTask, Request, refusal
 from .background import Background
 from .crew import Crew, Worker
+from .job_folders import JobFolders
 from .jobs import Job, Jobs, Order, first_events, pack_event, unpack_event
 from .link import Do, Looked
 from .spool import Spool
@@ -42,7 +43,7 @@ class Foreman:
         clock: Callable[[], float],
         most_waiting: int,
     ) -> None:
-        self.store, self.spool = store, spool
+        self.store, self.spool, self.folders = store, spool, JobFolders(spool)
         self._store_thread, self._spool_thread = store_thread, spool_thread
         self._now, self._clock = now, clock
         self.changed: Callable[[Job], None] = lambda job: None
@@ -58,7 +59,7 @@ class Foreman:
         self._said: dict[str, CheckTask] = {}
         self._preparing: set[str] = set()
         self.jobs.load(store.jobs())
-        spool.forget_others(frozenset(job.id for job in self.jobs))
+        self.folders.forget_others(frozenset(job.id for job in self.jobs))
 
     # ---- for clients
 
@@ -129,7 +130,7 @@ class Foreman:
         if action == "forget":
             self.jobs.forget(job)
             self._unsaved.pop(job.id, None)
-            self._spool_thread.call(lambda: self.spool.forget(job.id), lambda result, error: None)
+            self._spool_thread.call(lambda: self.folders.forget(job.id), lambda result, error: None)
             self._store_thread.call(lambda: self.store.remove(job.id), lambda result, error: done(None, error))
             self.changed(job)
             return
@@ -224,7 +225,7 @@ class Foreman:
 
     def _placed(self, do: Do, request: Request, name: str) -> tuple[Do, bytes]:
         """In the spool's thread: the task with the folder that it needs, and what goes along with it."""
-        folder = str(self.spool.job_folder(name, request.files)) if name else ""
+        folder = str(self.folders.made(name, request.files)) if name else ""
         file = ""
         if request.blob:
             self.spool.read(request.blob)  # it is here, and not too large
@@ -236,7 +237,7 @@ class Foreman:
         if error is None and looked is not None and looked.problems:
             error = refusal(looked.problems, looked.forbidden)
         if error is not None or looked is None:
-            self._spool_thread.call(lambda: self.spool.forget(job_id), lambda result, failed: None)
+            self._spool_thread.call(lambda: self.folders.forget(job_id), lambda result, failed: None)
             self._answer_submit(request, None, (), error)
             return
         order = Order(request.base, request.frames, request.files, request.force, looked.lane, request.user)
@@ -321,7 +322,7 @@ class Foreman:
 
         def fetch() -> tuple[bytes, str]:
             recipe = self.store.recipe(job.id)
-            return recipe, str(self.spool.job_folder(job.id))
+            return recipe, str(self.folders.made(job.id))
 
         self._store_thread.call(fetch, prepared)
 

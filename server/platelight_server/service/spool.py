@@ -2,9 +2,7 @@
 
     part/ALGORITHM-HEX     what has come so far
     held/ALGORITHM-HEX     how much that is, as eight bytes, for a part that is written over an old blob
-    blobs/ALGORITHM-HEX    whole, and its hash was right
-    jobs/ID/               a job's own folder: `log`, `in` (what was uploaded for it, hard links to blobs), and `out`
-                           (its result, where it is delivered by value)
+    blobs/ALGORITHM-HEX    whole, and its hash was right; jobs have hard links to it (job_folders.py)
 
 Whole blobs are removed, oldest first, when the spool is full and no job links to them. The first one that goes is
 written over instead: its memory and its blocks are there already, which fresh ones cost more than to write them. Used
@@ -17,24 +15,18 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
-import msgpack
-
 from platelight.connection import private_folder
-from platelight.errors import InputError, ServerError
-from platelight.messages import BLOB
+from platelight.errors import ServerError
 from platelight.wire import Bytes
 
 FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0)
 LIST_MOST = 16 << 20
-ENTRIES_MOST = 200_000
-DEPTH_MOST = 8
 
 
 class _Hash(Protocol):
@@ -81,7 +73,7 @@ class Spool:
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self.folder, self.most_bytes = folder, most_bytes
         self._open: dict[str, _Upload] = {}
-        for name in ("part", "held", "blobs", "jobs"):
+        for name in ("part", "held", "blobs"):
             private_folder(folder)
             private_folder(folder / name)
         self._used = sum(path.stat().st_size for name in ("part", "blobs") for path in (folder / name).iterdir())
@@ -123,7 +115,7 @@ class Spool:
                 _write(upload.mark, upload.held.to_bytes(8, "little"), 0)
         except OSError as error:
             self._close(blob)
-            raise _disk(error, f"{blob}: the upload is kept so far") from None
+            raise disk_error(error, f"{blob}: the upload is kept so far") from None
         if upload.held < upload.size:
             return upload.held, False
         if not self._finish(blob):
@@ -154,44 +146,6 @@ class Spool:
             return self.path(blob).read_bytes()
         except FileNotFoundError:
             raise ServerError(f"{blob}: not found; upload it first", "NOT_FOUND") from None
-
-    def job_folder(self, name: str, listing: str = "") -> Path:
-        """A job's own folder, with the files of a list of uploads in `in`. Raises `ServerError`."""
-        folder = self.folder / "jobs" / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if listing and not (folder / "in").is_dir():
-                self._unroll(listing, folder)
-        except OSError as error:
-            raise _disk(error, str(folder)) from None
-        return folder
-
-    def _unroll(self, listing: str, folder: Path) -> None:
-        """Links the files of a list into `folder/in`, all or none."""
-        making = folder / f".in.{os.getpid()}"
-        shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(mode=0o700)
-        try:
-            for name, blob in listed_files(self.read(listing)).items():
-                target = making.joinpath(*PurePosixPath(name).parts)
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                try:
-                    os.link(self.path(blob), target)
-                except FileNotFoundError:
-                    raise ServerError(f"{name}: its content {blob} is not here; upload it first", "NOT_FOUND") from None
-            making.rename(folder / "in")
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-
-    def forget(self, name: str) -> None:
-        """Removes a job's folder."""
-        shutil.rmtree(self.folder / "jobs" / name, ignore_errors=True)
-
-    def forget_others(self, kept: frozenset[str]) -> None:
-        """Removes the folders of checks, previews and jobs that are no more."""
-        for folder in (self.folder / "jobs").iterdir():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         """Closes open uploads; what has come is kept."""
@@ -294,29 +248,6 @@ class Spool:
         return True
 
 
-def listed_files(data: bytes) -> dict[str, str]:
-    """A list of uploads, name to blob. Raises `ServerError` BAD_INPUT for what is none, or names that lead out."""
-    try:
-        table = msgpack.unpackb(
-            data, raw=False, strict_map_key=True, max_str_len=4096, max_bin_len=0, max_array_len=2,
-            max_map_len=ENTRIES_MOST, max_ext_len=0,
-        )  # fmt: skip
-        if not isinstance(table, dict):
-            raise InputError(f"expected a map, got {type(table).__name__}")
-        found = {}
-        for name, value in table.items():
-            path = PurePosixPath(name)
-            plain = name == str(path) and not path.is_absolute() and not {"..", "."} & set(path.parts)
-            if not plain or not 1 <= len(path.parts) <= DEPTH_MOST or "\0" in name or "\\" in name or ":" in name:
-                raise InputError(f"expected a plain relative name, got {name!r}")
-            if not (isinstance(value, list) and len(value) == 2 and re.fullmatch(BLOB, str(value[0]))):
-                raise InputError(f"{name}: expected a blob and its size")
-            found[name] = str(value[0])
-        return found
-    except (ValueError, msgpack.UnpackException, RecursionError, InputError) as error:
-        raise ServerError(f"list of uploaded files: {str(error)[:200]}", "BAD_INPUT") from None
-
-
 def _write(file: int, chunk: Bytes, offset: int) -> int:
     if hasattr(os, "pwrite"):
         return os.pwrite(file, chunk, offset)
@@ -324,7 +255,8 @@ def _write(file: int, chunk: Bytes, offset: int) -> int:
     return os.write(file, chunk)
 
 
-def _disk(error: OSError, what: str) -> ServerError:
+def disk_error(error: OSError, what: str) -> ServerError:
+    """DISK_FULL or IO, about `what`."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return ServerError(
         f"{what}: {error.strerror}" + ("; free some space and go on" if full else ""), "DISK_FULL" if full else "IO"

@@ -121,7 +121,7 @@ class Transfers:
             self.begin(session, self._file_transfer(asked, file, size))
 
         if asked.name == "log":
-            path = self._foreman.spool.folder / "jobs" / job.id / "log"
+            path = self._foreman.folders.path(job.id) / "log"
             self._files.call(lambda: _opened(path), opened)
         else:
             folder, name = self._result(job)
@@ -176,7 +176,7 @@ class Transfers:
 
     def _result(self, job: Job) -> tuple[Path, str]:
         """Folder and name of a job's result. Raises `ServerError`."""
-        roots = Roots({**self._roots, JOB_ROOT: self._foreman.spool.folder / "jobs" / job.id})
+        roots = Roots({**self._roots, JOB_ROOT: self._foreman.folders.path(job.id)})
         if not job.status.folder:
             raise ServerError(f"job {job.id}: its result lies outside the roots", "NOT_FOUND")
         return roots.path(job.status.folder), job.order.lane.rpartition("/")[2]
@@ -195,7 +195,7 @@ class Transfers:
     def _fenced(self) -> contextlib.AbstractContextManager[None]:
         if not self._is_fenced:
             return contextlib.nullcontext()
-        folders = {**self._roots, JOB_ROOT: self._foreman.spool.folder / "jobs"}
+        folders = {**self._roots, JOB_ROOT: self._foreman.folders.folder}
         return fence.enclosed([fence.Root(name, path, False) for name, path in folders.items()])
 
 
