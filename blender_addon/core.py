@@ -27,7 +27,6 @@ from .platelight import (
     Probe,
     Recipe,
     RecipeError,
-    Reference,
     SequencePath,
     TrackedPoint,
     __version__,
@@ -39,7 +38,7 @@ from .platelight.jobs import EveryJob, Follower
 from .platelight.link import Link
 from .platelight.matrices import Matrix4, Vector3, matrix4, multiply, rigid_problem, transform_point
 from .platelight.messages import FINAL_STATES, Advice, Event, JobResult, JobStatus, Listed
-from .platelight.recipe_parts import DEFAULT_LAYERS, LAYERS
+from .platelight.recipe_parts import DEFAULT_LAYERS, LAYERS, Keying
 from .platelight.targets import LOOPBACK, Target, seen_roots, target_of
 
 __all__ = [
@@ -62,6 +61,7 @@ __all__ = [
     "InputError",
     "JobResult",
     "JobStatus",
+    "Keying",
     "LensModel",
     "Light",
     "Link",
@@ -77,7 +77,6 @@ __all__ = [
     "Probe",
     "Recipe",
     "RecipeError",
-    "Reference",
     "Rule",
     "SequencePath",
     "ServerStatus",

@@ -6,6 +6,7 @@ shot is known by its scene's name and its own.
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import bpy
 from . import pump, results
 from .core import InputError, JobStatus, OutputError, PlatelightError, Recipe
 from .deliveries import Deliveries, Plan
-from .gather import Gathered, Memory, Raster, gather
+from .gather import Gathered, Memory, Raster, SceneWatch, gather
 from .gather.names import file_name
 from .keys import blender_space, key_of, scene_of, shot_of
 from .preferences import aimed, preview_width
@@ -26,6 +27,8 @@ from .settings import active_shot
 
 LIVE_ANYWAY_S = 1.0  # so often the shot is read though Blender tells of no change: files may have changed
 BADGES_EVERY_S, BADGES_CALM_S = 1.0, 5.0  # the second where Blender tells of no change
+WATCH_S = 0.002  # of a turn goes into what a view's scene looks like
+NOTHING_YET = Gathered(None, Path(), (), ())
 MADE = {"mask": "matte", "socket": "matte", "view": "view", "world": "world's light"}
 
 
@@ -36,6 +39,7 @@ class Drawing:
     key: str
     rasters: list[Raster]
     gathered: Gathered
+    looks: str = ""  # of the scene and world that are rendered
     is_sent: bool = True
 
     @property
@@ -51,26 +55,37 @@ class Desk(Deliveries):
     """The state of this Blender's shots."""
 
     memory: Memory = field(default_factory=Memory)
+    watch: SceneWatch = field(default_factory=SceneWatch)
     drawings: dict[str, Drawing] = field(default_factory=dict)
     live: str = ""  # the shot whose preview follows the artist
     is_reading: bool = False  # a shot: what Blender tells of changes then is our own doing
     busy: set[str] = field(default_factory=set)  # shots that are being sent
     previews: dict[str, int] = field(default_factory=dict)  # shot -> how many previews have come
+    _wanted: set[str] = field(default_factory=set)  # by panels
     _seen: dict[str, tuple[float, Gathered]] = field(default_factory=dict)
+    _stale: dict[str, bool] = field(default_factory=dict)  # as told last, while a view is looked at
     _changed_at: float = 0.0
     _live_at: float = 0.0
     _previewed: tuple[Recipe | None, int] = (None, 0)
 
     # ---- reading a shot
 
-    def read(self, scene: Any, shot: Any, fresh: bool = False) -> Gathered:
-        """The shot as it stands; panels get one that is at most a second old, or five where nothing has changed."""
+    def shown(self, scene: Any, shot: Any) -> Gathered:
+        """The shot as it was read last, for panels; the next turn reads it where that is a second ago, or five where
+        nothing has changed. A panel may not read it: what moves is put into a scene of its own for a moment."""
+        key = key_of(scene, shot)
+        at, found = self._seen.get(key, (0.0, NOTHING_YET))
+        patience = BADGES_CALM_S if at > self._changed_at else BADGES_EVERY_S
+        if found is NOTHING_YET or time.monotonic() - at >= patience:
+            self._wanted.add(key)
+        return found
+
+    def read(self, scene: Any, shot: Any) -> Gathered:
+        """The shot as it stands."""
         key = key_of(scene, shot)
         held = self._seen.get(key)
-        if held is not None and not fresh:
-            patience = BADGES_CALM_S if held[0] > self._changed_at else BADGES_EVERY_S
-            if time.monotonic() - held[0] < patience:
-                return held[1]
+        if bpy.context.view_layer is not None:
+            bpy.context.view_layer.update()  # has Blender tell what has changed, before it is not listened to
         self.is_reading = True
         try:
             found = gather(scene, shot, bpy.context, self._version(shot), self.memory)
@@ -78,6 +93,8 @@ class Desk(Deliveries):
             self.is_reading = False
         if held is not None and found == held[1]:
             found = held[1]  # its hash is known
+        else:
+            pump.session.changed = True  # panels have something new to show
         self._seen[key] = (time.monotonic(), found)
         return found
 
@@ -93,36 +110,40 @@ class Desk(Deliveries):
         return max(shot.version + 1, int(there[1:]))
 
     def is_stale(self, scene: Any, shot: Any) -> bool:
-        """Whether the result was made of something else than what the shot is now."""
-        found = self.read(scene, shot)
-        return bool(shot.recipe_hash) and bool(found.hash) and found.hash != shot.recipe_hash
+        """Whether the result was made of something else than what the shot is now; as last, while that is found out."""
+        found, key = self.shown(scene, shot), key_of(scene, shot)
+        looks = [self.watch.look(one) for one in found.watched] if shot.recipe_hash and found.hash else []
+        if all(looks):
+            now = _made_of(found, "".join(looks))
+            self._stale[key] = bool(shot.recipe_hash) and bool(now) and now != shot.recipe_hash
+        return self._stale.get(key, False)
 
     # ---- sending it
 
     def relight(self, scene: Any, shot: Any) -> None:
         """Sends a shot; what must be drawn first is drawn by a child. Raises `InputError` with the first problem."""
         key = key_of(scene, shot)
-        found = self.read(scene, shot, fresh=True)
+        found = self.read(scene, shot)
         require(found)
         self.said.pop(key, None)
         if found.drawings:
-            self._draw(key, found, True)
+            self._draw(key, found, "".join(self.watch.look_now(one) for one in found.watched))
         else:
             self._send(key, found)
 
     def render_anew(self, scene: Any, shot: Any) -> None:
         """Has the child render a shot's view and world whatever is there. Raises `InputError`."""
         key = key_of(scene, shot)
-        found = self.read(scene, shot, fresh=True)
+        found = self.read(scene, shot)
         require(found)
         for order in found.drawings:
             order.forget()
-        self._draw(key, found, False)
+        self._draw(key, found, "", is_sent=False)
 
-    def _draw(self, key: str, found: Gathered, is_sent: bool) -> None:
+    def _draw(self, key: str, found: Gathered, looks: str, is_sent: bool = True) -> None:
         self.cancel_drawing(key)
         self.said.pop(key, None)
-        self.drawings[key] = Drawing(key, [Raster(order).start() for order in found.drawings], found, is_sent)
+        self.drawings[key] = Drawing(key, [Raster(order).start() for order in found.drawings], found, looks, is_sent)
 
     def cancel_drawing(self, key: str) -> None:
         """Ends what a child makes for a shot; frames that are there stay, and nothing is sent."""
@@ -130,7 +151,7 @@ class Desk(Deliveries):
         for raster in drawing.rasters if drawing is not None else ():
             raster.cancel()
 
-    def _send(self, key: str, found: Gathered) -> None:
+    def _send(self, key: str, found: Gathered, looks: str = "") -> None:
         assert found.recipe is not None and found.folder is not None and found.mapping is not None
         recipe, mapping = found.recipe, found.mapping
         self.busy.add(key)
@@ -144,17 +165,17 @@ class Desk(Deliveries):
                 key, found.folder, recipe.output_name, recipe.frames, mapping.scene(recipe.frames.first),
                 blender_space(key, recipe),
             )  # fmt: skip
-            self._remember(key, view.id, found)
+            self._remember(key, view.id, found, looks)
 
-        # The hash of a thousand frames of a moving lamp takes half a second.
+        # The hash of a thousand frames takes 20 ms for each lamp that moves.
         pump.session.submit(recipe, found.base, key, uuid.uuid4().hex, accepted, first=lambda: found.hash)
 
-    def _remember(self, key: str, job: str, found: Gathered) -> None:
+    def _remember(self, key: str, job: str, found: Gathered, looks: str) -> None:
         """Keeps in the .blend what a later Blender needs to find the job and its result again."""
         shot = shot_of(key)
         if shot is None:
             return
-        shot.job, shot.version, shot.recipe_hash = job, found.version, found.hash
+        shot.job, shot.version, shot.recipe_hash = job, found.version, _made_of(found, looks)
         shot.scene_offset = found.mapping.file_minus_scene if found.mapping is not None else 0
 
     def adopt(self) -> None:
@@ -169,7 +190,7 @@ class Desk(Deliveries):
     def preview(self, scene: Any, shot: Any, frame: int) -> None:
         """Shows a frame at reduced size. Raises `InputError` with the first problem."""
         key = key_of(scene, shot)
-        found = self.read(scene, shot, fresh=True)
+        found = self.read(scene, shot)
         require(found)
         assert found.recipe is not None and found.mapping is not None
         self._ask_preview(key, found.recipe, found.base, found.mapping.file(frame))
@@ -190,7 +211,9 @@ class Desk(Deliveries):
         self._aim()
         self._finish_drawings()
         self.deliver()
-        return self._follow_live() or bool(self.busy)
+        self.read_wanted()
+        looks_on = self.watch.go_on(WATCH_S)
+        return self._follow_live() or bool(self.busy) or looks_on
 
     def _aim(self) -> None:
         try:
@@ -199,6 +222,15 @@ class Desk(Deliveries):
             pump.session.leave()
             pump.session.target = None
             pump.session.trouble = sentence(error)
+
+    def read_wanted(self) -> None:
+        """Reads what panels have asked for."""
+        wanted, self._wanted = self._wanted, set()
+        for key in wanted:
+            scene, shot = scene_of(key), shot_of(key)
+            if scene is not None and shot is not None:
+                for one in self.read(scene, shot).watched:
+                    self.watch.look(one)  # so that it is known when the shot is sent
 
     def _follow_live(self) -> bool:
         """Asks for the shot as it is now, once the last preview has come and where something has changed."""
@@ -212,7 +244,7 @@ class Desk(Deliveries):
         if scene is None or shot is None:
             self.live = ""
             return False
-        found = self.read(scene, shot, fresh=True)
+        found = self.read(scene, shot)
         lacking = {MADE[order.kind] for order in found.drawings if order.missing}
         if found.recipe is None or found.mapping is None or lacking:
             waits = f"The {' and the '.join(sorted(lacking))} are not made yet: relight, or render them."
@@ -232,7 +264,7 @@ class Desk(Deliveries):
             if states <= {"done"}:
                 del self.drawings[key]
                 if drawing.is_sent:
-                    self._send(key, drawing.gathered)
+                    self._send(key, drawing.gathered, drawing.looks)
             elif "failed" in states or "cancelled" in states:
                 del self.drawings[key]
                 self.said[key] = next(
@@ -246,7 +278,10 @@ class Desk(Deliveries):
     def forget_file(self) -> None:
         """Another file was loaded: nothing that was read of the last one counts."""
         self.memory.forget()
+        self.watch.forget()
         self._seen.clear()
+        self._wanted.clear()
+        self._stale.clear()
         self.plans.clear()
         self.drawings.clear()
         self.said.clear()
@@ -254,6 +289,11 @@ class Desk(Deliveries):
 
 
 desk = Desk()
+
+
+def _made_of(found: Gathered, looks: str) -> str:
+    """What a result is made of as a hash: the shot, and what is rendered for it looks like; "" without a recipe."""
+    return hashlib.sha256((found.hash + looks).encode()).hexdigest() if found.hash and looks else found.hash
 
 
 def require(found: Gathered) -> None:

@@ -7,6 +7,7 @@ from bpy.app.handlers import persistent
 
 from . import pump
 from .desk import desk
+from .gather.memory import OWN_LIGHTS
 from .gather.raster import cancel_all
 
 # Told along with whatever changes; what is read of them is never kept, or part of what it is kept under.
@@ -27,12 +28,15 @@ def scene_changed(scene: object, depsgraph: bpy.types.Depsgraph) -> None:
     if desk.is_reading:
         return
     told = [update.id for update in depsgraph.updates]
+    desk.watch.forget(one.original for one in told)
     if all(isinstance(one, bpy.types.Image) for one in told):
         return  # a preview has come (4.3 tells of nothing then), or a picture was painted on
     if all(isinstance(one, BESIDE) or is_lamp(one) for one in told):
-        desk.memory.forget({"lights"})  # a lamp is dragged: sampling a camera again would block the drag
-    else:
+        desk.memory.forget({"lights", OWN_LIGHTS})  # a lamp is dragged: sampling a camera again would block the drag
+    elif any(is_lamp(one) or may_move_lamps(one) for one in told):
         desk.memory.forget()
+    else:
+        desk.memory.forget_but({OWN_LIGHTS})
     desk.changed()
 
 
@@ -47,6 +51,7 @@ def frame_changed(*_: object) -> None:
 def undone(*_: object) -> None:
     """Everything may be another, and a result's nodes may be of an earlier state, or gone."""
     desk.memory.forget()
+    desk.watch.forget()
     desk.changed()
     desk.after_undo()
 
@@ -54,6 +59,13 @@ def undone(*_: object) -> None:
 def is_lamp(block: object) -> bool:
     """Whether a datablock is a light or an object that is one."""
     return isinstance(block, bpy.types.Light) or (isinstance(block, bpy.types.Object) and block.type == "LIGHT")
+
+
+def may_move_lamps(block: bpy.types.ID) -> bool:
+    """Whether it is what a light without any others may depend on: keys, and a group among its nodes."""
+    return isinstance(block, bpy.types.Action) or (
+        isinstance(block, bpy.types.NodeTree) and not block.original.is_embedded_data
+    )
 
 
 HANDLERS = {

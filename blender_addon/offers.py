@@ -100,6 +100,7 @@ def _mattes(scene: Any, shot: Any) -> Iterator[Offer]:
         if node.bl_idname == "CompositorNodeCryptomatteV2" and node.source == "IMAGE" and node.image is not None:
             values = {"matte_kind": "CRYPTOMATTE", "matte_node": node.name}
             yield Offer(f"CRYPTOMATTE:{node.name}", f"Use Node {node.name}", values)
+    yield Offer("KEY", "Key the Plate's Screen", {"matte_kind": "KEY"}, enough=False)
     yield Offer(FILE, "Open Matte...", enough=False)
 
 
@@ -125,6 +126,8 @@ def _backgrounds(scene: Any, shot: Any) -> Iterator[Offer]:
         yield Offer("WORLD", f"Light by the World's HDRI {hdri.name}", values, enough=False)
     if shot.camera_kind in {"SOLVE", "OBJECT"}:
         yield Offer("VIEW", "Render This Scene Behind", {"background_kind": "CAMERA_VIEW"}, enough=False)
+    if shot.background_kind == "STILL" and shot.camera_kind != "NONE":
+        yield Offer("CARRY", "Move the Still with the Camera", {"background_move": "camera"}, enough=False)
     yield Offer("KEEP", "Keep the Plate's", {"background_kind": "KEEP"}, enough=False)
     yield Offer(FILE, "Open Background...", enough=False)
 

@@ -18,6 +18,7 @@ from bpy.props import (
 from . import compat
 from .core import DEFAULT_LAYERS, LAYERS, Background, EngineChoice, Output, Plate, fields_of
 from .dials import PlatelightEngineOptions, PlatelightLook, dial
+from .keying import PlatelightKeying, PlatelightScreenBox
 
 PATH = compat.path_options()
 
@@ -28,13 +29,6 @@ def _items(*rows):
 
 def _is_camera(_, candidate):
     return candidate.type == "CAMERA"
-
-
-class PlatelightReference(bpy.types.PropertyGroup):
-    """A picture that says how the background looks from a frame on."""
-
-    frame: IntProperty(name="From Frame", description="Scene frame from which the background looks like this")
-    path: StringProperty(name="Picture", description="Picture of the background", subtype="FILE_PATH", options=PATH)
 
 
 class PlatelightShot(bpy.types.PropertyGroup):
@@ -82,6 +76,7 @@ class PlatelightShot(bpy.types.PropertyGroup):
             ("MASK", "Mask", "A mask drawn in Blender"),
             ("CRYPTOMATTE", "Cryptomatte", "Objects or materials of a rendered Cryptomatte"),
             ("SOCKET", "Compositor Socket", "What comes out of a node of this scene's compositor"),
+            ("KEY", "Key", "The plate's own green or blue screen is keyed by the server, as it reads the plate"),
         ),
     )
     matte_path: StringProperty(
@@ -100,6 +95,7 @@ class PlatelightShot(bpy.types.PropertyGroup):
     matte_crypto_names: StringProperty(name="Names", description="Names in the Cryptomatte, with commas between them")
     matte_node: StringProperty(name="Node", description="Node of the compositor that gives the matte")
     matte_socket: StringProperty(name="Socket", description="Output of that node; empty takes its first one")
+    keying: PointerProperty(name="Keying", description="The keyer's dials", type=PlatelightKeying)
     matte_invert: BoolProperty(name="Invert", description="The matte is white where the background is")
 
     background_kind: EnumProperty(
@@ -113,7 +109,6 @@ class PlatelightShot(bpy.types.PropertyGroup):
             ("HDRI", "HDRI", "The surroundings in a lat-long picture: they light the foreground"),
             ("CAMERA_VIEW", "Camera View", "This scene as the solved camera sees it"),
             ("PROMPT", "Prompt", "A description, for engines that paint"),
-            ("REFERENCES", "References", "Pictures from given frames on, for engines that paint"),
         ),
     )
     background_clip: PointerProperty(name="Clip", description="The new background as a clip", type=bpy.types.MovieClip)
@@ -126,10 +121,15 @@ class PlatelightShot(bpy.types.PropertyGroup):
     background_offset: IntProperty(
         name="Offset", description="Frames by which the background is ahead of where it stands in the scene"
     )
-    references: CollectionProperty(
-        name="References", description="Pictures of the background from given frames on", type=PlatelightReference
+    background_move: dial(Background, "move")
+    background_depth: dial(Background, "depth")
+    background_distance: dial(Background, "distance_m", 10.0)
+    background_reference_is_first: BoolProperty(
+        name="Shown by First Frame", description="A moving still shows the view of the shot's first frame", default=True
     )
-    references_index: IntProperty(name="Reference", description="The reference chosen in the list", min=0)
+    background_reference: IntProperty(
+        name="Shown by Frame", description="Scene frame whose view a moving still shows", default=1
+    )
 
     camera_kind: EnumProperty(
         name="Camera",
@@ -234,7 +234,8 @@ class PlatelightScene(bpy.types.PropertyGroup):
 CLASSES = (
     PlatelightLook,
     PlatelightEngineOptions,
-    PlatelightReference,
+    PlatelightScreenBox,
+    PlatelightKeying,
     PlatelightShot,
     PlatelightScene,
 )

@@ -17,10 +17,11 @@ _HOME = {
     "Problem": "findings",
     "Raster": "raster",
     "RasterOrder": "raster",
+    "SceneWatch": "scene_watch",
     "gather": "shot",
 }
 
-__all__ = ["Badge", "FrameMapping", "Gathered", "Memory", "Problem", "Raster", "RasterOrder", "gather"]
+__all__ = ["Badge", "FrameMapping", "Gathered", "Memory", "Problem", "Raster", "RasterOrder", "SceneWatch", "gather"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""The matte: files, the plate's alpha, a mask or a compositor socket to be drawn, or names in a Cryptomatte."""
+"""The matte: files, the plate's alpha or screen, a mask or compositor socket to be drawn, or names in a Cryptomatte."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .. import compat
 from ..core import FrameRange, Matte
 from . import files
 from .findings import Findings
+from .keying import keyed
 from .mapping import FrameMapping
 from .memory import Memory
 from .plates import Source, folder_of
@@ -39,6 +40,8 @@ def matte(asked: Asked) -> tuple[Matte | None, RasterOrder | None]:
     shot = asked.shot
     if shot.matte_kind == "PLATE_ALPHA":
         return Matte(from_plate_alpha=True, invert=shot.matte_invert), None
+    if shot.matte_kind == "KEY":
+        return keyed(shot, asked.plate, asked.findings), None
     if shot.matte_kind == "FILE":
         return Matte(_files(asked), shot.matte_channel.strip() or "auto", invert=shot.matte_invert), None
     if shot.matte_kind == "CRYPTOMATTE":

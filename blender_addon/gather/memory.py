@@ -11,6 +11,7 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 HELD_MOST = 64  # values; a shot needs about five
+OWN_LIGHTS = "own lights"  # the kind of lights that move by their own keys alone
 
 
 class Memory:
@@ -30,3 +31,7 @@ class Memory:
     def forget(self, kinds: Collection[str] = ()) -> None:
         """What has a key that begins with one of `kinds` is made anew from here on; without kinds everything."""
         self._held = {key: value for key, value in self._held.items() if kinds and key[0] not in kinds}
+
+    def forget_but(self, kinds: Collection[str]) -> None:
+        """Everything is made anew from here on but what has a key that begins with one of `kinds`."""
+        self._held = {key: value for key, value in self._held.items() if key[0] in kinds}

@@ -78,6 +78,13 @@ class RasterOrder:
         """File numbers that are still to be drawn."""
         return self.sequence.missing(self.frames) if self.folder.is_dir() else tuple(self.frames)
 
+    @property
+    def datablock(self) -> Any:
+        """What it is made of."""
+        if self.kind in {"mask", "world", "view"}:
+            return {"mask": bpy.data.masks, "world": bpy.data.worlds, "view": bpy.data.scenes}[self.kind][self.name]
+        return bpy.data.node_groups[self.name] if compat.trees_are_datablocks() else bpy.data.scenes[self.name]
+
     def forget(self) -> None:
         """Has a view or a world rendered again, whatever is there. Drawings are named by what they are drawn of."""
         if self.kind in {"world", "view"}:
@@ -124,7 +131,7 @@ class Raster:
             return self
         self.order.folder.mkdir(parents=True, exist_ok=True)
         self._home = home = Path(tempfile.mkdtemp(prefix="platelight-"))
-        write_library(_datablock(self.order), home / "drawn.blend")
+        write_library(self.order.datablock, home / "drawn.blend")
         (home / "order.json").write_text(json.dumps(_message(self.order, missing, home)), encoding="utf-8")
         with (home / "log.txt").open("wb") as log:
             self._process = subprocess.Popen(
@@ -198,12 +205,6 @@ def cancel_all() -> None:
 
 
 atexit.register(cancel_all)
-
-
-def _datablock(order: RasterOrder) -> Any:
-    if order.kind in {"mask", "world", "view"}:
-        return {"mask": bpy.data.masks, "world": bpy.data.worlds, "view": bpy.data.scenes}[order.kind][order.name]
-    return bpy.data.node_groups[order.name] if compat.trees_are_datablocks() else bpy.data.scenes[order.name]
 
 
 def _named(order: RasterOrder) -> str:

@@ -23,6 +23,16 @@ SKIPPED = {
     "library_weak_reference", "use_extra_user", "use_fake_user", "id_data", "view_center", "ui_items",
 }  # fmt: skip
 STARTS = ("select", "active", "is_", "bl_", "show_expanded", "show_only", "show_in_edit", "hide_select", "warning_")
+# What others of the same struct say already. A mesh's attributes have all of it but where polygons begin, at a
+# thirtieth of the time; a scene's compositor (before 5.0) is no part of a view.
+SKIPPED_OF = {("Scene", name) for name in ("node_tree", "use_nodes", "objects")}
+SKIPPED_OF |= {("ViewLayer", "objects"), ("Collection", "all_objects")}
+SKIPPED_OF |= {("Mesh", name) for name in ("vertices", "edges", "loops", "uv_layers", "color_attributes")}
+SKIPPED_OF |= {("Mesh", f"uv_layer_{name}") for name in ("stencil", "clone")} | {("Mesh", "vertex_colors")}
+SKIPPED_OF |= {("MeshPolygon", name) for name in ("vertices", "loop_total", "material_index", "hide", "use_smooth")}
+CHOSEN = (".select_", ".uv_select_")  # attributes that are a selection
+FOLLOWS = {(kind, name) for kind in ("Object", "PoseBone") for name in ("matrix_world", "matrix_local", "matrix_basis")}
+FOLLOWS |= {("PoseBone", "matrix"), ("PoseBone", "matrix_channel")}
 NOT_SHOWN = {
     "all_ids",
     "window_managers",
@@ -48,14 +58,24 @@ def digest_since(before):
 
 def digest(blocks):
     """The hash of datablocks as they are on the current frame, in any order. Of others they name, only the names."""
-    found = hashlib.sha256()
+    telling = Telling()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of properties that will go, which are properties still
         for one in sorted(blocks, key=lambda one: (one.id_type, one.name_full)):
-            found.update(f"\n{one.id_type} {one.name_full}".encode())
-            _tell(one, found, set())
-            _tell_file(one, found)
-    return found.hexdigest()
+            telling.block(one)
+    return telling.hash.hexdigest()
+
+
+def digest_of_any_frame(block):
+    """The hash of one datablock whatever the frame is, and the datablocks that it names, as a list.
+
+    What a curve or a driver moves is left out (the curves are told), and so are matrices, which follow from the rest.
+    """
+    telling = Telling(any_frame=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        telling.block(block)
+    return telling.hash.hexdigest(), telling.named
 
 
 def _all():
@@ -65,68 +85,114 @@ def _all():
                 yield prop.identifier, one
 
 
-def _tell_file(one, found):
-    path = Path(bpy.path.abspath(getattr(one, "filepath", "") or ""))
-    if path.is_file():
-        state = path.stat()
-        found.update(f"{state.st_size} {state.st_mtime_ns}".encode())
+class Telling:
+    """Datablocks being told into a hash."""
 
+    def __init__(self, any_frame=False):
+        self.hash, self.named = hashlib.sha256(), []
+        self._any_frame, self._seen, self._moved = any_frame, set(), set()
 
-def _tell(struct, found, seen):
-    """Every property of a struct; a datablock in it is told by its name, unless it is a part of its owner."""
-    address = struct.as_pointer(), struct.bl_rna.identifier
-    if address in seen:
-        return
-    seen.add(address)
-    for prop in struct.bl_rna.properties:
-        name = prop.identifier
-        if name in SKIPPED or name.startswith(STARTS):
-            continue
-        if prop.type == "POINTER":
-            _tell_pointer(name, getattr(struct, name), found, seen)
-        elif prop.type == "COLLECTION":
-            _tell_items(name, getattr(struct, name), found, seen)
-        elif not prop.is_readonly:
-            value = getattr(struct, name)
-            if getattr(prop, "is_array", False):
-                value = np.array(value).tolist()
-            elif isinstance(value, set):
-                value = sorted(value)
-            found.update(f"{name}={value!r};".encode())
+    def block(self, one):
+        """All of a datablock."""
+        self._say(f"\n{one.id_type} {one.name_full}")
+        self._seen = set()
+        self._struct(one)
+        path = Path(bpy.path.abspath(getattr(one, "filepath", "") or ""))
+        if path.is_file():
+            state = path.stat()
+            self._say(f"{state.st_size} {state.st_mtime_ns}")
 
+    def _say(self, text):
+        self.hash.update(text.encode())
 
-def _tell_pointer(name, value, found, seen):
-    if isinstance(value, bpy.types.ID) and not value.is_embedded_data:
-        found.update(f"{name}->{value.name_full};".encode())
-    elif value is not None:
-        found.update(f"{name}:".encode())
-        _tell(value, found, seen)
+    def _struct(self, struct):
+        """Every property of a struct; a datablock in it is told by its name, unless it is a part of its owner."""
+        kind = struct.bl_rna.identifier
+        address = struct.as_pointer()
+        if (address, kind) in self._seen:
+            return
+        self._seen.add((address, kind))
+        if self._any_frame and isinstance(struct, bpy.types.ID):
+            self._moved |= set(_moved(struct))
+        for prop in struct.bl_rna.properties:
+            name = prop.identifier
+            if name in SKIPPED or name.startswith(STARTS) or (kind, name) in SKIPPED_OF:
+                continue
+            if name == "enabled" and isinstance(struct, bpy.types.NodeSocket):
+                continue  # follows from its node, once that was drawn or loaded
+            if self._any_frame and ((kind, name) in FOLLOWS or (address, name) in self._moved):
+                continue
+            if prop.type == "POINTER":
+                self._pointer(name, getattr(struct, name))
+            elif prop.type == "COLLECTION":
+                self._items(name, getattr(struct, name))
+            elif not prop.is_readonly:
+                value = getattr(struct, name)
+                if getattr(prop, "is_array", False):
+                    value = np.array(value).tolist()
+                elif isinstance(value, set):
+                    value = sorted(value)
+                self._say(f"{name}={value!r};")
 
+    def _pointer(self, name, value):
+        if isinstance(value, bpy.types.ID) and not value.is_embedded_data:
+            self._say(f"{name}->{value.name_full};")
+            self.named.append(value)
+        elif value is not None:
+            self._say(f"{name}:")
+            self._struct(value)
 
-def _tell_items(name, items, found, seen):
-    count = len(items)
-    found.update(f"{name}[{count}]".encode())
-    if count >= BULK and _tell_bulk(items, found):
-        return
-    for one in items:
-        _tell_pointer(name, one, found, seen)
+    def _items(self, name, items):
+        count = len(items)
+        if name != "attributes":  # among which a selection is, or is not
+            self._say(f"{name}[{count}]")
+        if count >= BULK and self._bulk(items):
+            return
+        for one in items:
+            if not (isinstance(one, bpy.types.Attribute) and one.name.startswith(CHOSEN)):
+                self._pointer(name, one)
 
-
-def _tell_bulk(items, found):
-    """Numbers of all items at once; False where that cannot be, and they are walked."""
-    if isinstance(items[0], bpy.types.ID):
-        return False
-    numbers = [
-        prop
-        for prop in items[0].bl_rna.properties
-        if prop.type in {"FLOAT", "INT", "BOOLEAN"} and not prop.is_readonly and not prop.identifier.startswith(STARTS)
-    ]
-    for prop in numbers:
-        kind = {"FLOAT": np.float32, "INT": np.int32, "BOOLEAN": bool}[prop.type]
-        values = np.empty(len(items) * max(prop.array_length, 1), kind)
-        try:
-            items.foreach_get(prop.identifier, values)
-        except RuntimeError:  # a property that is computed, of another length than it says
+    def _bulk(self, items):
+        """Numbers of all items at once; False where that cannot be, and they are walked."""
+        if isinstance(items[0], bpy.types.ID):
             return False
-        found.update(prop.identifier.encode() + values.tobytes())
-    return bool(numbers)
+        kind = items[0].bl_rna.identifier
+        numbers = [
+            prop
+            for prop in items[0].bl_rna.properties
+            if prop.type in {"FLOAT", "INT", "BOOLEAN"}
+            and not (prop.is_readonly or prop.identifier.startswith(STARTS) or (kind, prop.identifier) in SKIPPED_OF)
+        ]
+        for prop in numbers:
+            form = {"FLOAT": np.float32, "INT": np.int32, "BOOLEAN": bool}[prop.type]
+            values = np.empty(len(items) * max(prop.array_length, 1), form)
+            try:
+                items.foreach_get(prop.identifier, values)
+            except RuntimeError:  # a property that is computed, of another length than it says
+                return False
+            self.hash.update(prop.identifier.encode() + values.tobytes())
+        return bool(numbers)
+
+
+def _moved(owner):
+    """(address, property) of all that a datablock's curves and drivers write to."""
+    animation = getattr(owner, "animation_data", None)
+    if animation is None:
+        return
+    actions = [animation.action, *(strip.action for track in animation.nla_tracks for strip in track.strips)]
+    curves = [curve for action in actions if action is not None for curve in _curves(action)]
+    for path in {curve.data_path for curve in (*curves, *animation.drivers)}:
+        try:
+            found = owner.path_resolve(path, False)
+        except ValueError:  # a curve of something that is no more, or of another slot
+            continue
+        if hasattr(found, "data"):
+            yield found.data.as_pointer(), path.rpartition(".")[2]
+
+
+def _curves(action):
+    """All curves of an action; 4.4 brought layers, of which 5.0 kept nothing but these."""
+    if not getattr(action, "layers", ()):
+        return list(getattr(action, "fcurves", ()))
+    bags = [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
+    return [curve for bag in bags for curve in bag.fcurves]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .. import compat
 from ..core import (
     LAYERS,
     Background,
@@ -31,15 +33,15 @@ from ..core import (
     RecipeError,
     fields_of,
 )
-from . import files
+from . import files, timeline
 from .backgrounds import background
 from .cameras import camera_file, object_camera, solved_camera
 from .findings import Badge, Findings, Problem, Stopped
 from .grounds import ground
-from .lamps import scene_lights
+from .lamps import lit_objects, scene_lights
 from .mapping import FrameMapping
 from .mattes import Asked, matte
-from .memory import Memory
+from .memory import OWN_LIGHTS, Memory
 from .names import file_name, version_name
 from .pictures import colorspace
 from .plates import Source, folder_of
@@ -75,12 +77,21 @@ class Gathered:
         """Changes when the result would: plate, matte, light, camera, settings; "" without a recipe.
 
         Unlike `Recipe.content_hash` it sees that another file is named, or a mask was drawn on; what is in the files
-        only the server knows. 0.06 s for a camera of 1000 frames.
+        only the server knows, and what a view or a moving world shows is `watched`.
         """
         if self.recipe is None:
             return ""
         told = replace(self.recipe, output=replace(self.recipe.output, directory="result"))
         return hashlib.sha256(told.to_json().encode()).hexdigest()
+
+    @property
+    def watched(self) -> tuple[Any, ...]:
+        """The scene of a view and a world that moves, as datablocks: no name in the recipe tells of a change there."""
+        found = []
+        for order in self.drawings:
+            with suppress(KeyError):  # it was removed or renamed since
+                found += [order.datablock] if order.judged_by_child else []
+        return tuple(found)
 
 
 def gather(
@@ -159,7 +170,7 @@ class _Reader:
         if kind == "CAMERA_VIEW":
             behind, viewed = self._try(lambda: camera_view(asked, camera)) or (Background(), None)
         else:
-            behind, viewed = self._try(lambda: background(asked, self.shared_config)) or Background(), None
+            behind, viewed = self._try(lambda: background(asked, self.shared_config, camera)) or Background(), None
         self._input("background", kind != "KEEP", before, kind.replace("_", " ").lower())
         return held, behind, [order for order in (drawn, viewed) if order is not None]
 
@@ -201,12 +212,16 @@ class _Reader:
         return camera_file(shot, findings) if shot.camera_kind == "FILE" else None
 
     def _lights(self, frames: FrameRange, mapping: FrameMapping) -> tuple[Light, ...]:
-        collection = self.shot.lights_collection
-        key = ("lights", self.scene.name, collection.name if collection else "", frames, mapping)
+        scene, render = self.scene, self.scene.render
+        objects = lit_objects(scene, self.shot.lights_collection, self.findings)
+        # Lights that nothing else moves need not be read again because something else has changed.
+        kind = OWN_LIGHTS if all(timeline.is_alone(one) for one in objects) else "lights"
+        asked = (frames, mapping, scene.unit_settings.scale_length, render.frame_map_old, render.frame_map_new)
+        key = (kind, scene.name, tuple(one.name_full for one in objects), *asked, compat.working_primaries())
 
         def read() -> tuple[tuple[Light, ...], tuple[Problem, ...]]:
             inner = Findings()
-            lights = scene_lights(self.context, self.scene, collection, frames, mapping, inner)
+            lights = scene_lights(self.context, scene, objects, frames, mapping, inner)
             return lights, tuple(inner.problems)
 
         lights, problems = self.memory.recall(key, read)

@@ -16,7 +16,8 @@ from ..core import CameraFrame, LensModel, Matrix4, Vector3
 
 Rows = Sequence[Sequence[float]]
 
-# Colours of lights are in Blender's working space; a recipe's are in Rec.709. ACEScg is Bradford-adapted, D60 to D65.
+# Colours of lights are in Blender's working space; a recipe's are in Rec.709. Those of ACES are Bradford-adapted, from
+# D60 to D65. The last three are no working space of Blender's: plates have them.
 TO_REC709 = {
     "Linear Rec.709": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     "Linear Rec.2020": (
@@ -29,7 +30,19 @@ TO_REC709 = {
         (-0.13025642, 1.14080474, -0.01054832),
         (-0.02400336, -0.12896898, 1.15297233),
     ),
+    "ACES2065-1": (
+        (2.52168619, -1.13413099, -0.38755520),
+        (-0.27647991, 1.37271909, -0.09623917),
+        (-0.01537806, -0.15297534, 1.16835340),
+    ),
+    "Linear DCI-P3 D65": (
+        (1.22494018, -0.22494018, 0.0),
+        (-0.04205695, 1.04205695, 0.0),
+        (-0.01963755, -0.07863605, 1.09827360),
+    ),
+    "Linear AdobeRGB": ((1.39835574, -0.39835574, 0.0), (0.0, 1.0, 0.0), (0.0, -0.04292898, 1.04292898)),
 }
+KNOWN_PRIMARIES = frozenset(TO_REC709)
 
 
 def point_y_up(point: Sequence[float], unit_m: float = 1.0) -> Vector3:
@@ -85,6 +98,14 @@ def from_rec709(color: Sequence[float], working_space: str) -> Vector3:
         columns.append(_determinant(one, two, three) / whole)
     red, green, blue = columns
     return (red, green, blue)
+
+
+def between(color: Sequence[float], source: str, target: str) -> Vector3:
+    """A colour of one linear space in another, both of `KNOWN_PRIMARIES`; not clamped, may be < 0 outside of it."""
+    if source == target:
+        return (color[0], color[1], color[2])
+    red, green, blue = (sum(row[i] * color[i] for i in range(3)) for row in TO_REC709[source])
+    return from_rec709((red, green, blue), target)
 
 
 def _determinant(a: Sequence[float], b: Sequence[float], c: Sequence[float]) -> float:

@@ -53,8 +53,25 @@ def is_still(thing: Any) -> bool:
             return False
         if thing.data is not None and not is_still(thing.data):
             return False
-    trees = trees_of(getattr(thing, "node_tree", None))
-    return not any(_is_animated(owner) for owner in (thing, *trees))
+    return not _is_animated(thing) and not has_moving_nodes(thing)
+
+
+def has_moving_nodes(owner: Any) -> bool:
+    """Whether something in a datablock's nodes, or in the groups among them, can depend on the frame."""
+    return any(_is_animated(tree) for tree in trees_of(getattr(owner, "node_tree", None)))
+
+
+def is_alone(one: Any) -> bool:
+    """Whether an object moves by its own keys alone, so that nothing else in the file can change where and what it is.
+
+    Its data's nodes count as well. Errs towards False.
+    """
+    if one.parent is not None or len(one.constraints) > 0 or one.rigid_body is not None:
+        return False
+    data = one.data
+    trees = trees_of(getattr(data, "node_tree", None))
+    held = [getattr(owner, "animation_data", None) for owner in (one, data, *trees) if owner is not None]
+    return all(len(animation.drivers) == 0 for animation in held if animation is not None)
 
 
 def trees_of(tree: Any) -> list[Any]:
@@ -95,6 +112,9 @@ def _transient(scene: Any, objects: Sequence[Any]) -> Iterator[Callable[[int], l
         yield stepped
     finally:
         bpy.data.scenes.remove(made)
+        # To Blender, a scene that comes and goes changes every object: that is told to nobody.
+        if bpy.context.view_layer is not None:
+            bpy.context.view_layer.update()
         for name in HANDLERS:
             getattr(bpy.app.handlers, name).extend(kept[name])
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import bpy
 
 from ..tracking import choose_tab
-from . import fixes, options, picking, results, server, shots, work
+from . import boxes, fixes, options, picking, results, server, shots, work
 
-CLASSES = tuple(cls for module in (shots, fixes, work, results, options, picking, server) for cls in module.CLASSES)
+MODULES = (shots, fixes, boxes, work, results, options, picking, server)
+CLASSES = tuple(cls for module in MODULES for cls in module.CLASSES)
 
 
 def register() -> None:

@@ -41,7 +41,7 @@ class PLATELIGHT_OT_pick(OfShot, bpy.types.Operator):
         try:
             scene, shot = chosen(context)
             require_looked_at(scene, shot, option_of(shot, self.option), scene.frame_current)
-            if not any(_shows(area, shot) for area in context.window.screen.areas):
+            if not is_plate_shown(context, shot):
                 raise InputError("The plate is not shown in this window: open it in a clip editor, and pick again.")
         except InputError as error:
             self.report({"ERROR"}, str(error))
@@ -62,7 +62,7 @@ class PLATELIGHT_OT_pick(OfShot, bpy.types.Operator):
                 else {"RUNNING_MODAL"}
             )
         scene, shot = chosen(context)
-        place = _place_under(context, event, scene, shot)
+        place = place_under(context, event, scene, shot)
         if place is None:
             self.report({"INFO"}, "Click inside the plate")
             return {"RUNNING_MODAL"}
@@ -88,7 +88,7 @@ class PLATELIGHT_OT_pick(OfShot, bpy.types.Operator):
 
 def require_looked_at(scene, shot, option, frame: int) -> int:
     """The file number of a scene frame. Raises `InputError` for a frame that the engine does not look at beforehand."""
-    found = desk.read(scene, shot, fresh=True)
+    found = desk.read(scene, shot)
     if found.mapping is None:
         raise InputError(found.problems[0].text)
     number, engine = found.mapping.file(frame), engine_of(shot)
@@ -115,12 +115,17 @@ def share_of(u: float, v: float, header) -> tuple[float, float]:
     return x, y
 
 
+def is_plate_shown(context, shot) -> bool:
+    """Whether an editor of this window shows the shot's plate."""
+    return any(_shows(area, shot) for area in context.window.screen.areas)
+
+
 def _shows(area, shot) -> bool:
     held = getattr(area.spaces.active, EDITORS[area.type], None) if area.type in EDITORS else None
     return held is not None and held in (shot.plate_clip, shot.plate_image)
 
 
-def _place_under(context, event, scene, shot) -> tuple[float, float] | None:
+def place_under(context, event, scene, shot) -> tuple[float, float] | None:
     """The place in the plate that a click meant, or None beside it."""
     for area in context.window.screen.areas:
         region = next((one for one in area.regions if one.type == "WINDOW"), None)

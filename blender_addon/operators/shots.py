@@ -8,6 +8,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import compat
+from ..desk import desk
 from ..offers import has_splines
 from .base import OfShot, Reporting
 
@@ -31,6 +32,7 @@ class PLATELIGHT_OT_add_shot(Reporting, bpy.types.Operator):
         mask = getattr(space, "mask", None)
         if mask is not None and has_splines(mask):
             shot.matte_kind, shot.matte_mask = "MASK", mask
+        desk.read(context.scene, shot)  # so that the panel is whole when it is drawn
 
 
 class PLATELIGHT_OT_remove_shot(OfShot, bpy.types.Operator):

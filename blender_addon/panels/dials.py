@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..settings import active_shot
+from .keying import draw_keying
 from .options import draw_engine
 
 # What the artist reaches for first; the other dials are folded.
@@ -54,8 +55,27 @@ def draw_inputs(layout, context):
         column.prop(shot, kind)
         for source in sources.get(getattr(shot, kind), ()):
             column.prop(shot, source)
+        if name == "matte" and shot.matte_kind == "KEY":
+            draw_keying(column, shot)
+        if name == "background" and shot.background_kind == "STILL":
+            _draw_move(column, shot)
         if name == "matte" and shot.matte_kind not in {"NONE", "SOCKET"}:
             column.prop(shot, "matte_invert")
+
+
+def _draw_move(layout, shot):
+    """How a still moves. Without a camera it can only stand; what was set before then stays to be seen, and undone."""
+    if shot.camera_kind == "NONE" and shot.background_move == "fixed":
+        return
+    layout.prop(shot, "background_move")
+    if shot.background_move == "fixed":
+        return
+    layout.prop(shot, "background_depth")
+    if shot.background_depth == "distance":
+        layout.prop(shot, "background_distance")
+    layout.prop(shot, "background_reference_is_first")
+    if not shot.background_reference_is_first:
+        layout.prop(shot, "background_reference")
 
 
 def draw_more(layout, context):

@@ -32,14 +32,14 @@ def draw_main(layout, context):
         column.operator("platelight.remove_shot", text="", icon="REMOVE")
     if shot is None:
         return
-    found = desk.read(context.scene, shot)
+    found = desk.shown(context.scene, shot)
     for badge in found.badges:
         _draw_badge(layout, context.scene, shot, badge)
     stops = [problem for problem in found.problems if problem.level == "stop"]
     # One thing at a time: what keeps the shot from being sent comes alone, what is only worth knowing comes after it.
     for problem in stops[:1] or found.problems[:3]:
         draw_sentence(layout, shot, problem.text, problem.fix, problem.level == "stop")
-    _draw_steps(layout, context.scene, shot, not stops)
+    _draw_steps(layout, context.scene, shot, found.recipe is not None)
 
 
 def _draw_badge(layout, scene, shot, badge):

@@ -6,6 +6,8 @@ import textwrap
 
 import bpy
 
+from .keying import draw_screen
+
 PIXELS_PER_LETTER, BESIDE_PX, LETTERS = 6.4, 60, 46
 
 
@@ -20,10 +22,12 @@ def draw_sentence(layout, shot, text, fix="", stops=False):
         box.label(text=line, icon=("ERROR" if stops else "INFO") if number == 0 else "BLANK1")
     if "." in fix:
         box.operator(fix)
+    elif fix == "keying":
+        box.alert = False
+        draw_screen(box, shot.keying)
     elif fix and shot is not None and fix in shot.bl_rna.properties:
         box.alert = False
-        if shot.bl_rna.properties[fix].type != "COLLECTION":
-            box.prop(shot, fix)
+        box.prop(shot, fix)
 
 
 def letters() -> int:

@@ -27,6 +27,7 @@ from .frames import FrameRange
 Document = TypeVar("Document")
 
 INT_LARGEST = 2**63 - 1  # msgpack and TOML both hold 64-bit whole numbers
+PLAIN = frozenset({float, int, str, bool})
 DEPTH_MOST = 8  # of lists in a free value such as an engine option
 
 
@@ -336,6 +337,8 @@ def _plain(value: float) -> str:
 def encode(value: object, sparse: bool = False) -> Any:
     """Plain dicts, lists, text and numbers from a document; the inverse of `decode`. What is None is left out, and with
     `sparse` what has its default value."""
+    if type(value) in PLAIN:  # most of what a long shot holds: each of the questions below costs
+        return value
     if isinstance(value, FrameRange):
         return str(value)
     if isinstance(value, Fraction):
@@ -346,10 +349,10 @@ def encode(value: object, sparse: bool = False) -> Any:
             for item in fields_of(type(value))
             if not _is_absent(item, held := getattr(value, item.name)) and not (sparse and held == item.default)
         }
-    if isinstance(value, Mapping):
-        return {str(key): encode(one, sparse) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(one, sparse) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): encode(one, sparse) for key, one in value.items()}
     return value
 
 

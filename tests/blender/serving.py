@@ -88,11 +88,15 @@ def demo(addon: object, tmp_path: Path) -> object:
 
 
 def drawn(draw: object) -> list[str]:
-    """What a panel's drawing function says, as text."""
+    """What a panel's drawing function says, as text, of the shot as it is now."""
     import bpy
+    from platelight_addon.desk import desk
+    from platelight_addon.settings import active_shot
 
     from tests.blender.fake_layout import FakeLayout
 
-    layout = FakeLayout()
+    scene, layout = bpy.context.scene, FakeLayout()
+    if active_shot(scene) is not None:
+        desk.read(scene, active_shot(scene))
     draw(layout, bpy.context)  # type: ignore[operator]
     return layout.said

@@ -52,7 +52,7 @@ def sent(session: Any, shot: Any) -> str:
     """The job that another session sends for the shot, as it is gathered here."""
     from platelight_addon.desk import desk
 
-    found = desk.read(bpy.context.scene, shot, fresh=True)
+    found = desk.read(bpy.context.scene, shot)
     views: list[Any] = []
     assert until(lambda: session.is_up, session)
     session.submit(found.recipe, found.base, "", uuid.uuid4().hex, lambda view, error: views.append(view or error))

@@ -9,8 +9,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 
-from tests.blender.fake_layout import FakeLayout  # noqa: E402
 from tests.blender.making import COUNT, make_clip, make_mask, make_plate, write_exr  # noqa: E402
+from tests.blender.serving import drawn  # noqa: E402
 
 
 @pytest.fixture
@@ -29,10 +29,8 @@ def buttons() -> list[str]:
 
     scene = bpy.context.scene
     desk.memory.forget()
-    desk.read(scene, scene.platelight.shots[0], fresh=True)
-    layout = FakeLayout()
-    draw_main(layout, bpy.context)
-    return layout.said
+    desk.read(scene, scene.platelight.shots[0])
+    return drawn(draw_main)
 
 
 def keys(name: str, shot: Any) -> list[str]:
@@ -53,19 +51,21 @@ def test_the_only_mask_is_taken_at_once_and_the_button_says_so(shot: Any) -> Non
 def test_two_masks_are_a_choice(shot: Any) -> None:
     masks = [make_mask(name) for name in ("Left", "Right")]
     assert "PLATELIGHT_MT_fix_matte" in buttons()
-    with pytest.raises(RuntimeError, match=r"it must be chosen\. This scene has MASK:Left, MASK:Right; or name a file"):
+    with pytest.raises(RuntimeError, match=r"it must be chosen\. This scene has MASK:Left, MASK:Right, KEY; or name"):
         bpy.ops.platelight.fix(input="matte")
     assert bpy.ops.platelight.fix(input="matte", choice="MASK:Right") == {"FINISHED"}
     assert shot.matte_mask == masks[1]
 
 
 def test_what_is_not_there_is_said(shot: Any) -> None:
-    with pytest.raises(RuntimeError, match=r"there is no MASK:Gone\. This scene has nothing; or name a file"):
+    with pytest.raises(RuntimeError, match=r"there is no MASK:Gone\. This scene has KEY; or name a file"):
         bpy.ops.platelight.fix(input="matte", choice="MASK:Gone")
 
 
-def test_a_matte_without_candidates_is_a_file(shot: Any, tmp_path: Path) -> None:
-    assert "Open Matte..." in buttons()
+def test_a_matte_without_candidates_is_keyed_or_a_file(shot: Any, tmp_path: Path) -> None:
+    assert "PLATELIGHT_MT_fix_matte" in buttons() and keys("matte", shot) == ["KEY", "FILE"]
+    assert bpy.ops.platelight.fix(input="matte", choice="KEY") == {"FINISHED"}
+    assert shot.matte_kind == "KEY" and "Matte: key" in buttons()
     first = make_plate(tmp_path / "matte", "matte")
     assert bpy.ops.platelight.fix(input="matte", filepath=str(first)) == {"FINISHED"}
     assert (shot.matte_kind, shot.matte_path) == ("FILE", str(first))
@@ -86,7 +86,7 @@ def test_alpha_and_cryptomatte_of_the_plate_are_offered(shot: Any, tmp_path: Pat
     for number in (1001, 1002):
         write_exr(tmp_path / "ids" / f"ids.{number}.exr", {name: flat for name in "RGBA"}, header)
     shot.plate_clip = bpy.data.movieclips.load(str(tmp_path / "ids" / "ids.1001.exr"))
-    assert keys("matte", shot) == ["ALPHA", "PLATE_CRYPTOMATTE:CryptoObject", "FILE"]
+    assert keys("matte", shot) == ["ALPHA", "PLATE_CRYPTOMATTE:CryptoObject", "KEY", "FILE"]
     assert bpy.ops.platelight.fix(input="matte", choice="PLATE_CRYPTOMATTE:CryptoObject") == {"FINISHED"}
     assert (shot.matte_kind, shot.matte_crypto_layer) == ("CRYPTOMATTE", "CryptoObject")
     assert any("write the names" in text for text in [" ".join(buttons())]) and "matte_crypto_names" in buttons()
@@ -156,6 +156,16 @@ def test_background_is_a_file_the_worlds_hdri_or_the_plates(shot: Any, tmp_path:
     assert (shot.background_kind, shot.background_image) == ("HDRI", node.image)
     assert bpy.ops.platelight.fix(input="background", choice="KEEP") == {"FINISHED"}
     assert shot.background_kind == "KEEP"
+
+
+def test_a_still_is_offered_to_move_where_there_is_a_camera(shot: Any, tmp_path: Path) -> None:
+    picture = make_plate(tmp_path / "still", "still", count=1).rename(tmp_path / "still.exr")
+    assert bpy.ops.platelight.fix(input="background", filepath=str(picture)) == {"FINISHED"}
+    assert "CARRY" not in keys("background", shot)
+    shot.camera_kind, shot.camera_object = "OBJECT", bpy.context.scene.camera
+    assert bpy.ops.platelight.fix(input="background", choice="CARRY") == {"FINISHED"}
+    assert (shot.background_kind, shot.background_move) == ("STILL", "camera")
+    assert "CARRY" not in keys("background", shot)
 
 
 def test_plate_is_offered_from_clips_images_and_strips(shot: Any, tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def test_backgrounds_run_with_the_plate(scene: Any, shot: Any, tmp_path: Path) -
     assert fix == "background_offset"
 
 
-def test_stills_prompts_and_references(scene: Any, shot: Any, tmp_path: Path) -> None:
+def test_stills_and_prompts(scene: Any, shot: Any, tmp_path: Path) -> None:
     prepared(shot, tmp_path)
     picture = write_exr(tmp_path / "still.exr", {"R": [[1.0]], "G": [[1.0]], "B": [[1.0]]})
     shot.background_kind, shot.background_image = "STILL", bpy.data.images.load(str(picture))
@@ -201,14 +201,43 @@ def test_stills_prompts_and_references(scene: Any, shot: Any, tmp_path: Path) ->
     assert stops(gather(scene, shot))[0][1] == "background_prompt"
     shot.background_prompt = "ein Wald im Nebel"
     assert gather(scene, shot).recipe.background.prompt == "ein Wald im Nebel"
-    shot.background_kind = "REFERENCES"
-    assert "there are none: add one" in stops(gather(scene, shot))[0][0]
-    for frame in (5, 1):
-        one = shot.references.add()
-        one.frame, one.path = frame, str(picture)
-    assert [one.frame for one in gather(scene, shot).recipe.background.references] == [1001, 1005]
-    shot.references[0].frame = 99
-    assert "begins at frame 99, outside of the shot (1-8)" in stops(gather(scene, shot))[0][0]
+
+
+def test_a_still_moves_with_the_camera(scene: Any, shot: Any, tmp_path: Path) -> None:
+    prepared(shot, tmp_path, solved=8)
+    picture = write_exr(tmp_path / "still.exr", {"R": [[1.0]], "G": [[1.0]], "B": [[1.0]]})
+    shot.background_kind, shot.background_image = "STILL", bpy.data.images.load(str(picture))
+    shot.background_move = "camera"
+    ((told, fix),) = stops(gather(scene, shot))
+    assert told.startswith("The background moves with the camera, and the shot has none") and fix == "camera_kind"
+    shot.camera_kind = "SOLVE"
+    held = gather(scene, shot).recipe.background
+    assert (held.move, held.depth, held.distance_m, held.reference_frame) == ("camera", "infinity", None, None)
+    shot.background_depth, shot.background_distance = "distance", 12.5
+    shot.background_reference_is_first, shot.background_reference = False, 3
+    held = gather(scene, shot).recipe.background
+    assert (held.depth, held.distance_m, held.reference_frame) == ("distance", 12.5, 1003)
+    shot.background_reference = 99
+    assert "shown by frame 99, outside of the shot (1-8)" in stops(gather(scene, shot))[0][0]
+    shot.background_move = "fixed"
+    assert gather(scene, shot).recipe.background.reference_frame is None
+
+
+def test_a_still_on_ground_or_points_needs_them(scene: Any, shot: Any, tmp_path: Path) -> None:
+    prepared(shot, tmp_path, solved=8)
+    picture = write_exr(tmp_path / "still.exr", {"R": [[1.0]], "G": [[1.0]], "B": [[1.0]]})
+    shot.background_kind, shot.background_image = "STILL", bpy.data.images.load(str(picture))
+    shot.background_move, shot.camera_kind, shot.camera_points = "camera", "SOLVE", "NONE"
+    shot.background_depth = "ground"
+    assert stops(gather(scene, shot))[0][1] == "ground_kind"
+    shot.ground_kind, shot.ground_object = "OBJECT", bpy.data.objects["Cube"]
+    assert gather(scene, shot).recipe.background.depth == "ground"
+    shot.background_depth = "points"
+    assert stops(gather(scene, shot))[0][1] == "camera_points"
+    shot.camera_points = "POINTS"
+    assert gather(scene, shot).recipe.background.depth == "points"
+    shot.camera_kind, shot.camera_object = "OBJECT", None
+    assert [fix for _, fix in stops(gather(scene, shot))] == ["camera_kind", "camera_object"]
 
 
 def test_ground_of_a_collection_is_its_largest_mesh(scene: Any, shot: Any, tmp_path: Path) -> None:

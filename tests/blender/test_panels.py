@@ -10,6 +10,7 @@ bpy = pytest.importorskip("bpy")
 
 from tests.blender.fake_layout import FakeLayout  # noqa: E402
 from tests.blender.making import FIRST, make_clip, make_plate  # noqa: E402
+from tests.blender.serving import drawn as said  # noqa: E402
 
 ENGINE = {
     "name": "classic",
@@ -40,12 +41,6 @@ def shot(addon: object, tmp_path: Any) -> Any:
     assert bpy.ops.platelight.add_shot(name="sh010") == {"FINISHED"}
     pump.session.engines = [ENGINE]
     return bpy.context.scene.platelight.shots[0]
-
-
-def said(draw: Any) -> list[str]:
-    layout = FakeLayout()
-    draw(layout, bpy.context)
-    return layout.said
 
 
 def view_of(state: str = "running", **more: Any) -> Any:
@@ -84,7 +79,7 @@ def test_menus_of_all_three_editors_lead_to_every_operator(shot: Any) -> None:
     bpy.types.PLATELIGHT_MT_menu.draw(type("Menu", (), {"layout": layout}), bpy.context)
     operators = {name for name in dir(bpy.ops.platelight) if not name.startswith("_")}
     listed = {name.removeprefix("platelight.") for name in layout.said if name.startswith("platelight.")}
-    of_a_job_or_option = {"job", "option", "engine", "pick", "fix"}
+    of_a_job_or_option = {"job", "option", "engine", "pick", "fix", "screen_box", "remove_screen_box"}
     assert operators - listed == of_a_job_or_option
     assert "PLATELIGHT_MT_fix_matte" in layout.said
     for name in ("plate", "matte", "background", "camera"):
@@ -121,6 +116,43 @@ def test_server_row_has_version_device_and_memory(addon: object) -> None:
     assert server_lines(pump.session) == ["0.1.0 · NVIDIA H100 · 72.0 GB free", "gpu01: idle, 2 waiting"]
 
 
+def test_a_panel_reads_nothing_itself(shot: Any) -> None:
+    """Blender refuses changes while it draws, and what has keys is read in a scene made for a moment."""
+    from platelight_addon.desk import NOTHING_YET, desk, key_of
+    from platelight_addon.panels import draw_main
+
+    scene = bpy.context.scene
+    bpy.data.objects["Light"].keyframe_insert("location", frame=1)
+    desk.forget_file()
+    layout = FakeLayout()
+    draw_main(layout, bpy.context)
+    assert desk.shown(scene, shot) is NOTHING_YET and not any(text.startswith("Plate:") for text in layout.said)
+    assert desk._wanted == {key_of(scene, shot)}
+    desk.read_wanted()
+    assert desk._wanted == set() and any(text.startswith("Plate:") for text in said(draw_main))
+
+
+def test_reading_what_has_keys_is_no_change_to_the_handlers(shot: Any) -> None:
+    from platelight_addon.desk import desk
+
+    scene, told = bpy.context.scene, []
+    bpy.data.objects["Light"].keyframe_insert("location", frame=1)
+    scene.camera.keyframe_insert("location", frame=1)
+    shot.camera_kind, shot.camera_object = "OBJECT", scene.camera
+    desk.read(scene, shot)
+    bpy.app.handlers.depsgraph_update_post.append(listener := lambda _, graph: told.extend(graph.updates))
+    try:
+        desk.memory.forget()
+        desk.read(scene, shot)
+        bpy.context.view_layer.update()
+        assert told == []
+        bpy.data.objects["Cube"].location.x += 1
+        desk.read(scene, shot)  # what the artist did before is told all the same
+        assert told != []
+    finally:
+        bpy.app.handlers.depsgraph_update_post.remove(listener)
+
+
 def test_first_dials_are_strength_exposure_and_preserve_detail(shot: Any) -> None:
     from platelight_addon.panels import draw_dials, draw_more
 
@@ -136,6 +168,47 @@ def test_inputs_show_what_their_kind_asks_for(shot: Any) -> None:
     drawn = said(draw_inputs)
     assert {"plate_clip", "matte_crypto_names", "matte_invert", "camera_object"} <= set(drawn)
     assert "matte_mask" not in drawn and "camera_clip" not in drawn
+
+
+def test_the_keyers_dials_and_boxes_are_among_the_inputs(shot: Any) -> None:
+    from platelight_addon.panels import draw_inputs
+
+    shot.matte_kind = "KEY"
+    drawn = said(draw_inputs)
+    assert {"screen", "has_black", "white", "shade", "core", "platelight.screen_box"} <= set(drawn)
+    assert not {"color", "black", "left", "matte_path"} & set(drawn)
+    shot.keying.screen, shot.keying.has_black = "own", True
+    assert bpy.ops.platelight.screen_box(kind="hold_out", box=(10, 20, 30, 40)) == {"FINISHED"}
+    assert {"color", "black", "left", "platelight.remove_screen_box"} <= set(said(draw_inputs))
+    (box,) = shot.keying.boxes
+    assert (box.kind, box.left, box.top, box.right, box.bottom) == ("hold_out", 10, 20, 30, 40)
+    with pytest.raises(RuntimeError, match=r"expected left < right and top < bottom, got 5, 5, 5, 9"):
+        bpy.ops.platelight.screen_box(box=(5, 5, 5, 9))
+    with pytest.raises(RuntimeError, match=r"expected one of 1, got 1"):
+        bpy.ops.platelight.remove_screen_box(index=1)
+    assert bpy.ops.platelight.remove_screen_box(index=0) == {"FINISHED"} and len(shot.keying.boxes) == 0
+
+
+def test_a_screen_that_is_not_picked_yet_has_its_field_beside_the_sentence(shot: Any) -> None:
+    from platelight_addon.panels import draw_main
+
+    shot.matte_kind, shot.keying.screen = "KEY", "own"
+    drawn = said(draw_main)
+    assert any(text.startswith("The screen's color is grey") for text in drawn) and {"screen", "color"} <= set(drawn)
+
+
+def test_a_still_can_move_only_where_there_is_a_camera(shot: Any) -> None:
+    from platelight_addon.panels import draw_inputs
+
+    shot.background_kind = "STILL"
+    assert "background_move" not in said(draw_inputs)
+    shot.camera_kind = "SOLVE"
+    assert "background_move" in said(draw_inputs) and "background_depth" not in said(draw_inputs)
+    shot.background_move, shot.background_depth = "camera", "distance"
+    shot.background_reference_is_first = False
+    assert {"background_depth", "background_distance", "background_reference"} <= set(said(draw_inputs))
+    shot.camera_kind = "NONE"
+    assert "background_move" in said(draw_inputs)
 
 
 def test_advice_is_given_with_the_panels_own_dials(shot: Any) -> None:

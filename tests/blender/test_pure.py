@@ -15,10 +15,12 @@ from platelight_addon.gather.light_units import Lamp, light_pose, power, to_ligh
 from platelight_addon.gather.mapping import FrameMapping, named, solve_to_file
 from platelight_addon.gather.memory import Memory
 from platelight_addon.gather.names import file_name, version_name
-from platelight_addon.gather.pictures import colorspace, read_header
+from platelight_addon.gather.pictures import INTEROP_NAMES, colorspace, read_header
 from platelight_addon.gather.space import (
+    KNOWN_PRIMARIES,
     Optics,
     Picture,
+    between,
     lens_model,
     object_camera_frame,
     point_y_up,
@@ -28,6 +30,7 @@ from platelight_addon.gather.space import (
 
 from tests.blender.making import write_exr
 
+OCIO_SINGLE = 1e-6  # OCIO computes in single precision
 IDENTITY = ((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1))
 
 
@@ -204,6 +207,17 @@ def test_lens_without_bending_is_no_lens() -> None:
     Camera.division_k1 = 0.25
     held = lens_model(Camera())
     assert held is not None and (held.kind, held.coefficients) == ("division", (0.25,))
+
+
+def test_primaries_of_plates_are_those_of_the_servers_config() -> None:
+    spaces = pytest.importorskip("platelight_server.color.spaces")
+    ids = {name: one for one, name in INTEROP_NAMES.items()}
+    for name in KNOWN_PRIMARIES:
+        theirs = spaces.matrix(spaces.named(ids["Linear Rec.709"]), spaces.named(ids[name]))
+        for i, axis in enumerate(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))):
+            told = between(axis, "Linear Rec.709", name)
+            assert told == pytest.approx(tuple(theirs[:, i]), abs=OCIO_SINGLE), name
+            assert between(told, name, "Linear Rec.709") == pytest.approx(axis, abs=1e-12)
 
 
 def test_acescg_white_is_rec709_white() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 bpy = pytest.importorskip("bpy")
-from tests.blender.serving import WAIT_S, drawn, needs_server  # noqa: E402
+from tests.blender.making import read_exr  # noqa: E402
+from tests.blender.serving import DEMO, WAIT_S, drawn, needs_server  # noqa: E402
 
+SEEN = 0.05  # of scene-linear light, at an edge that has moved
 LIVE_S = 0.4  # from the drag to the picture, on two cores
 
 
@@ -78,7 +82,7 @@ def test_preview_relight_and_nodes(server: None, shot: object, tmp_path: Path) -
     assert group is not None and results.status_of(group).missing == ""
     assert not desk.is_stale(scene, shot)
     shot.look.exposure_stops = 0.5  # type: ignore[attr-defined]
-    desk.read(scene, shot, fresh=True)
+    desk.read(scene, shot)
     assert desk.is_stale(scene, shot)
     said = " ".join(drawn(panels.draw_main))
     assert "stale" in said and "outside the matte" in said
@@ -177,3 +181,21 @@ def test_submit_returns_at_once_and_a_turn_is_short(server: None, shot: object) 
     assert time.perf_counter() - began < 0.3
     job_known = pump.wait_until(lambda: bool(shot.job), 30)  # type: ignore[attr-defined]
     assert job_known and pump.wait_until(lambda: pump.session.jobs[shot.job].ended, WAIT_S)  # type: ignore[attr-defined]
+
+
+@needs_server
+def test_a_still_is_carried_by_the_camera(server: None, shot: object, tmp_path: Path) -> None:
+    """Seen from its first frame it stands where it stood; later the camera shows another part of it."""
+    shot.camera_kind, shot.camera_path = "FILE", str(DEMO / "camera.json")  # type: ignore[attr-defined]
+    still = sorted((DEMO / "background").iterdir())[0]
+    assert bpy.ops.platelight.fix(input="background", filepath=str(shutil.copy(still, tmp_path / "still.exr")))
+    shot.range_kind, shot.frame_first, shot.frame_last = "OWN", 1, 12  # type: ignore[attr-defined]
+    behind = []
+    for move in ("fixed", "camera"):
+        shot.background_move, shot.background_depth = move, "distance"  # type: ignore[attr-defined]
+        assert bpy.ops.platelight.relight(wait=True, timeout=WAIT_S) == {"FINISHED"}
+        folder = tmp_path / "platelight" / "sh010" / f"v{shot.version:03d}"  # type: ignore[attr-defined]
+        behind.append([read_exr(folder / f"sh010.{number}.exr")["background.G"] for number in (1001, 1012)])
+    (fixed_first, fixed_last), (moved_first, moved_last) = behind
+    assert np.array_equal(fixed_first, fixed_last) and np.array_equal(fixed_first, moved_first)
+    assert np.abs(moved_last - fixed_last).max() > SEEN

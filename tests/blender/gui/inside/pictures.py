@@ -160,4 +160,5 @@ def shown(drive: Drive, name: str) -> Steps:
     """A picture of the whole screen, drawn anew."""
     for area in bpy.context.window_manager.windows[0].screen.areas:
         area.tag_redraw()
+    yield 1.5  # a sidebar that has grown glides into place
     yield from drive.picture(name)
