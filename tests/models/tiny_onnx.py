@@ -51,6 +51,18 @@ def recognizer(path: Path) -> None:
     _write(path, nodes, tensors, ("data", (1, 3, 112, 112)), [("fc1", (1, 48))])
 
 
+def arcface(path: Path) -> np.ndarray:
+    """InsightFace's names and sizes: 512 mixes of the means of 28x28 patches; returns the mixing matrix (48, 512)."""
+    mix = np.random.default_rng(4).standard_normal((48, 512)).astype(np.float32)
+    nodes = [
+        _node("AveragePool", ["input.1"], ["p"], {"kernel_shape": [28, 28], "strides": [28, 28]}),
+        _node("Flatten", ["p"], ["f"], {}),
+        _node("MatMul", ["f", "mix"], ["683"]),
+    ]
+    _write(path, nodes, {"mix": mix}, ("input.1", (1, 3, 112, 112)), [("683", (1, 512))])
+    return mix
+
+
 def _answer(kind: str, channels: int) -> np.ndarray:
     """Boxes of four cells around each cell, landmarks where those of an upright face are, in cells."""
     if channels == 1:

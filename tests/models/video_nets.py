@@ -37,7 +37,7 @@ def backbone(kind: str, dtype: torch.dtype = torch.float32, **chosen: Any) -> Co
     return made
 
 
-def cogvideox15(in_channels: int = 16, dtype: torch.dtype = torch.float32) -> CogVideoX:
+def cogvideox15(in_channels: int = 16, dtype: torch.dtype = torch.float32, text_tokens: int = 226) -> CogVideoX:
     """1.5: two latent frames per token, positions cut from a grid; with 32 channels in, its image model."""
     torch.manual_seed(5)
     transformer = CogVideoXTransformer3DModel(
@@ -50,6 +50,7 @@ def cogvideox15(in_channels: int = 16, dtype: torch.dtype = torch.float32) -> Co
         sample_height=20,
         sample_width=20,
         sample_frames=81,
+        max_text_seq_length=text_tokens,
         patch_size_t=2,
         patch_bias=False,
         use_rotary_positional_embeddings=True,

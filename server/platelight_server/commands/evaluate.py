@@ -122,8 +122,8 @@ def _list(setting: Setting, as_json: bool) -> int:
         print(json.dumps({"metrics": metrics, "left_out": LEFT_OUT}, ensure_ascii=False))
         return 0
     for one in metrics:
-        network = [f"model {one['model']}"] if one["model"] else []
-        needs = ", ".join([*one["needs"], *network, *filter(None, [one["package"]])])
+        networks = [f"model {name}" for name in one["models"]]
+        needs = ", ".join([*one["needs"], *networks, *filter(None, [one["package"]])])
         unit = f", {one['unit']}" if one["unit"] else ""
         print(f"{one['name']}{unit}: {one['better']} is better")
         print(f"  {one['formula']}")

@@ -1,4 +1,5 @@
-"""Every model that an engine of Platelight can use. A new model is a card in this list and nothing else.
+"""Every model that an engine of Platelight can use. A new model is a card in this list and nothing else; those that
+only measure are in measures.py.
 
 Revisions are commits of the repositories on the Hugging Face hub, as pinned by several public projects; sizes are those
 of the files that the download command fetches, counted or computed from the number of parameters. What could not be
@@ -12,6 +13,7 @@ from typing import TypedDict
 from platelight.errors import ModelError
 
 from .card import ModelCard, Terms
+from .measures import MEASURES
 
 __all__ = ["CATALOGUE", "card"]
 
@@ -286,64 +288,7 @@ CATALOGUE: tuple[ModelCard, ...] = (
         "commercial use; whether that reaches the weights is not settled (issues 276, 306 and 316 of its repository).",
         used_by=("matte",),
     ),
-    ModelCard(
-        name="clip-vit-large-patch14",
-        purpose="measures likeness of frames to each other and to a text",
-        stage="measure",
-        source="openai/clip-vit-large-patch14",
-        revision="32bd64288804d66eefd0ccbe215aa642df71cc41",
-        files=("*.json", "merges.txt", "model.safetensors"),
-        size_bytes=1_710_000_000,
-        licence="MIT",
-        licence_url="https://github.com/openai/CLIP/blob/main/LICENSE",
-        terms="free",
-        conditions="Its model card calls uses in products out of scope; measuring is research.",
-        used_by=("evaluate",),
-        unverified="licence (that of its code) and size, from general knowledge",
-    ),
-    ModelCard(
-        name="lpips-alex",
-        purpose="measures the perceptual distance LPIPS 0.1: AlexNet, and the authors' linear layers",
-        stage="measure",
-        source="richzhang/PerceptualSimilarity",
-        files=("alex.safetensors", "alexnet-owt-7be5be79.safetensors"),
-        downloads=("alex.pth", "alexnet-owt-7be5be79.pth"),
-        urls=(
-            "https://github.com/richzhang/PerceptualSimilarity/raw/082bb24f84c091ea94de2867d34c4544f68e0963/lpips/weights/v0.1/alex.pth",
-            "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-        ),
-        size_bytes=244_415_000,
-        sha256={"alex.pth": "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0"},
-        licence="BSD-2-Clause and BSD-3-Clause",
-        licence_url="https://github.com/richzhang/PerceptualSimilarity/blob/master/LICENSE",
-        terms="free",
-        used_by=("evaluate",),
-        unverified="the hash of torchvision's AlexNet, of which its name has the first eight digits; size of the same",
-    ),
-    ModelCard(
-        name="opencv-faces",
-        purpose="measures whether a face is the same person's: YuNet finds it, SFace describes it",
-        stage="measure",
-        source="opencv/opencv_zoo",
-        files=(
-            "models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
-            "models/face_recognition_sface/face_recognition_sface_2021dec.onnx",
-        ),
-        size_bytes=38_900_000,
-        sha256={
-            "models/face_detection_yunet/face_detection_yunet_2023mar.onnx": (
-                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
-            ),
-            "models/face_recognition_sface/face_recognition_sface_2021dec.onnx": (
-                "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79"
-            ),
-        },
-        licence="MIT and Apache-2.0",
-        licence_url="https://github.com/opencv/opencv_zoo#license",
-        terms="free",
-        used_by=("evaluate",),
-        unverified="what the pictures of faces that it was trained on allow",
-    ),
+    *MEASURES,
 )
 
 _NAMED = {one.name: one for one in CATALOGUE}

@@ -6,6 +6,8 @@ detector that is less sure in the dark does not count as another person.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,12 +19,13 @@ from platelight_server.models.catalogue import card
 from platelight_server.models.folders import find
 from platelight_server.models.record import ensure
 
-__all__ = ["DETECTOR", "MODEL", "RECOGNIZER", "Faces", "faces"]
+__all__ = ["DETECTOR", "MODEL", "RECOGNIZER", "Faces", "faces", "reading"]
 
 MODEL = "opencv-faces"
 DETECTOR = "models/face_detection_yunet/face_detection_yunet_2023mar.onnx"
 RECOGNIZER = "models/face_recognition_sface/face_recognition_sface_2021dec.onnx"
 LEAST_SCORE = 0.8
+ERRORS_ALONE = 2  # OpenCV's LOG_LEVEL_ERROR
 
 
 class Faces:
@@ -30,15 +33,10 @@ class Faces:
 
     def __init__(self, folder: Path) -> None:
         """Raises `ModelError` naming a file that OpenCV cannot read as the network it should be."""
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of targets nobody set
-        try:
+        with reading(folder / DETECTOR):
             self._detector = cv2.FaceDetectorYN.create(str(folder / DETECTOR), "", (320, 320), LEAST_SCORE)
+        with reading(folder / RECOGNIZER):
             self._recognizer = cv2.FaceRecognizerSF.create(str(folder / RECOGNIZER), "")
-        except (cv2.error, SystemError) as error:
-            name = RECOGNIZER if hasattr(self, "_detector") else DETECTOR
-            raise ModelError(f"{folder / name}: expected an ONNX network that OpenCV reads, got {error}") from None
-        finally:
-            cv2.utils.logging.setLogLevel(level)
 
     def largest(self, picture: np.ndarray) -> np.ndarray | None:
         """The largest face: box, five landmarks and score, (15,) float32, pixels; None where there is none."""
@@ -46,13 +44,29 @@ class Faces:
         _, found = self._detector.detect(_bgr(picture))
         return None if found is None else np.asarray(max(found, key=lambda face: face[2] * face[3]))
 
+    def aligned(self, picture: np.ndarray, face: np.ndarray) -> np.ndarray:
+        """The face turned and scaled to the template of recognisers, (112, 112, 3) uint8 BGR."""
+        return np.asarray(self._recognizer.alignCrop(_bgr(picture), face))
+
     def distance(self, first: np.ndarray, second: np.ndarray, face: np.ndarray) -> float:
         """1 - cosine of what SFace says of the face at the same place of both pictures."""
-        a, b = (
-            self._recognizer.feature(self._recognizer.alignCrop(_bgr(picture), face)).copy()
-            for picture in (first, second)
-        )
+        a, b = (self._recognizer.feature(self.aligned(picture, face)).copy() for picture in (first, second))
         return max(0.0, 1 - float(self._recognizer.match(a, b, cv2.FaceRecognizerSF_FR_COSINE)))
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turns what OpenCV says of a file that is no network into a `ModelError`, and keeps its warnings out."""
+    # OpenCV 5 has moved it. It would warn of targets nobody set, and of older parsers.
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+    level = set_level(ERRORS_ALONE)
+    try:
+        yield
+    except (cv2.error, SystemError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{file}: expected an ONNX network that OpenCV reads, got {reason}") from None
+    finally:
+        set_level(level)
 
 
 def faces(roots: tuple[Path, ...] | None) -> Faces:

@@ -69,12 +69,12 @@ class Frame:
     @property
     def truth_display(self) -> np.ndarray:
         """(H, W, 3) float32 sRGB of the truth, 0..1."""
-        return self._once("truth_display", lambda: display(self._given("truth")))
+        return self.once("truth_display", lambda: display(self._given("truth")))
 
     @property
     def plate_display(self) -> np.ndarray:
         """(H, W, 3) float32 sRGB of the plate, 0..1."""
-        return self._once("plate_display", lambda: display(self._given("plate")))
+        return self.once("plate_display", lambda: display(self._given("plate")))
 
     @cached_property
     def result_luminance(self) -> np.ndarray:
@@ -84,29 +84,33 @@ class Frame:
     @property
     def truth_luminance(self) -> np.ndarray:
         """(H, W) linear."""
-        return self._once("truth_luminance", lambda: self._given("truth") @ LUMINANCE)
+        return self.once("truth_luminance", lambda: self._given("truth") @ LUMINANCE)
 
     @property
     def plate_luminance(self) -> np.ndarray:
         """(H, W) linear luminance of the plate's foreground, or of the plate where that is not given."""
-        return self._once(
+        return self.once(
             "plate_luminance", lambda: self._given("plate" if self.foreground is None else "foreground") @ LUMINANCE
         )
 
     @property
     def fg(self) -> np.ndarray:
         """(H, W) bool: matte over 0.95."""
-        return self._once("fg", lambda: self._given("matte") > FOREGROUND)
+        return self.once("fg", lambda: self._given("matte") > FOREGROUND)
 
     @property
     def edge(self) -> np.ndarray:
         """(H, W) bool: soft pixels of the matte (0.01 to 0.99), dilated by 2 px."""
-        return self._once("edge", lambda: _edge(self._given("matte")))
+        return self.once("edge", lambda: _edge(self._given("matte")))
 
     @cached_property
     def full(self) -> np.ndarray:
         """(H, W) bool: every pixel."""
         return np.ones(self.result.shape[:2], dtype=bool)
+
+    def codes(self, which: Shown) -> np.ndarray:
+        """(H, W, 3) float32 sRGB of a picture, 0..1: what networks look at."""
+        return np.asarray(getattr(self, f"{which}_display"))
 
     def grey(self, which: Shown) -> np.ndarray:
         """(H, W) uint8 sRGB of a picture's luminance: what trackers look at."""
@@ -116,9 +120,10 @@ class Frame:
         """(H, W, 2) pixels to where each pixel was: the motion given, else optical flow (DIS, Kroeger 2016)."""
         if self.motion is not None:
             return self.motion
-        return self._once(f"flow of {which}", lambda: optical_flow(self.grey(which), before.grey(which)))
+        return self.once(f"flow of {which}", lambda: optical_flow(self.grey(which), before.grey(which)))
 
-    def _once(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+    def once(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """What follows from all but the result: made at the first call of that name, kept with the frame."""
         if name not in self._shared:
             self._shared[name] = np.asarray(make())
         return self._shared[name]

@@ -56,7 +56,7 @@ class Gauge(ABC):
 
     metrics: ClassVar[tuple[Metric, ...]]
     needs: ClassVar[tuple[str, ...]] = ("truth", "matte")
-    model: ClassVar[str] = ""  # a model of the catalogue
+    models: ClassVar[tuple[str, ...]] = ()  # of the catalogue
     package: ClassVar[str] = ""  # a Python package that is no dependency
     looks_first: ClassVar[bool] = False
 

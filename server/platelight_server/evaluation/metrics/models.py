@@ -21,7 +21,10 @@ def absent(name: str, setting: Setting) -> str:
         return f"model {name}: pip install 'platelight[models]'"
     try:
         find(one, setting.roots)
-        require_consent([one], accepted([one]))
     except ModelError as error:
         return f"{str(error).partition('; download it')[0]}; `platelight models where {name}` says how to get it"
+    try:
+        require_consent([one], accepted([one]))
+    except ModelError as error:
+        return str(error)
     return ""

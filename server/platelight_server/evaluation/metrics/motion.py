@@ -12,7 +12,18 @@ from .frame import Frame, Shown, optical_flow
 from .metric import Gauge, Metric, Setting
 from .picture import REGIONS
 
-__all__ = ["FlowError", "ForegroundTracks", "FrameTracks", "StepDirection"]
+__all__ = [
+    "LEAST_STEP_PX",
+    "REFERENCE",
+    "FlowError",
+    "ForegroundTracks",
+    "FrameTracks",
+    "StepDirection",
+    "products",
+    "reference_of",
+    "step_cosine",
+    "trajectory_error",
+]
 
 POINTS, LEAST_STEP_PX, BACK_PX = 400, 0.25, 1.0
 REFERENCE = "the truth, or the plate where there is none"
@@ -36,7 +47,7 @@ class FlowError(Gauge):
     def add(self, now: Frame, before: Frame | None) -> None:
         if before is None or not now.fg.any():
             return
-        which = _reference(now)
+        which = reference_of(now)
         # The motion that is given is not used: both sides have to be seen with the same eyes.
         wanted = optical_flow(now.grey(which), before.grey(which))
         found = optical_flow(now.grey("result"), before.grey("result"))
@@ -61,16 +72,12 @@ class StepDirection(Gauge):
     def add(self, now: Frame, before: Frame | None) -> None:
         if before is None:
             return
-        which = _reference(now)
+        which = reference_of(now)
         points = _corners(before.grey(which), before.fg)
         wanted, seen = _tracked(before.grey(which), now.grey(which), points)
         found, also = _tracked(before.grey("result"), now.grey("result"), points)
         p, q = (found - points)[seen & also], (wanted - points)[seen & also]
-        moves = np.hypot(*q.T) >= LEAST_STEP_PX
-        if moves.any():
-            p, q = p[moves], q[moves]
-            lengths = np.maximum(np.hypot(*p.T) * np.hypot(*q.T), 1e-6)
-            self.note("motion_cosine_fg", now, float(((p * q).sum(1) / lengths).mean()))
+        self.note("motion_cosine_fg", now, step_cosine(p, q))
 
 
 class _Tracks(Gauge):
@@ -83,10 +90,10 @@ class _Tracks(Gauge):
         self._start: np.ndarray | None = None
         self._found = self._wanted = np.zeros((0, 2), np.float32)
         self._seen = np.zeros(0, bool)
-        self._sums = np.zeros(3)  # of p.p, p.q, q.q
+        self._sums = np.zeros(3)
 
     def add(self, now: Frame, before: Frame | None) -> None:
-        which = _reference(now)
+        which = reference_of(now)
         if self._start is None or before is None:
             points = _corners(now.grey(which), getattr(now, self.region))
             if len(points):
@@ -96,17 +103,12 @@ class _Tracks(Gauge):
         self._wanted, seen = _tracked(before.grey(which), now.grey(which), self._wanted)
         self._found, also = _tracked(before.grey("result"), now.grey("result"), self._found)
         self._seen = self._seen & seen & also
-        p, q = ((points - self._start)[self._seen].astype(np.float64) for points in (self._found, self._wanted))
-        self._sums += ((p * p).sum(), (p * q).sum(), (q * q).sum())
+        p, q = ((points - self._start)[self._seen] for points in (self._found, self._wanted))
+        self._sums += products(p, q)
 
     def values(self) -> Mapping[str, float | None]:
-        pp, pq, qq = self._sums
         (metric,) = self.metrics
-        if not qq:
-            return {metric.name: None}  # nothing moves, or nothing could be followed
-        # min over s of sum|s p - q|^2 is at s = pq/pp
-        left = qq - pq**2 / pp if pp else qq
-        return {metric.name: float(np.sqrt(max(0.0, left) / qq))}
+        return {metric.name: trajectory_error(self._sums)}
 
 
 def _trajectory(name: str, region: str) -> Metric:
@@ -136,7 +138,33 @@ class FrameTracks(_Tracks):
     region = "full"
 
 
-def _reference(frame: Frame) -> Shown:
+def step_cosine(found: np.ndarray, wanted: np.ndarray) -> float:
+    """The mean cosine between steps (n, 2) of the same points, of those wanted to be 0.25 px or more; NaN of none."""
+    moves = np.hypot(*wanted.T) >= LEAST_STEP_PX
+    if not moves.any():
+        return float("nan")
+    p, q = found[moves], wanted[moves]
+    lengths = np.maximum(np.hypot(*p.T) * np.hypot(*q.T), 1e-6)
+    return float(((p * q).sum(1) / lengths).mean())
+
+
+def products(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Displacements p and q, (n, 2) each -> (3,) float64, the sums of p.p, p.q and q.q; they add up over frames."""
+    p, q = found.astype(np.float64), wanted.astype(np.float64)
+    return np.array([(p * p).sum(), (p * q).sum(), (q * q).sum()])
+
+
+def trajectory_error(sums: np.ndarray) -> float | None:
+    """sqrt(sum|s p - q|^2 / sum|q|^2) of such sums, with the best s; None where nothing moves or was followed."""
+    pp, pq, qq = sums
+    if not qq:
+        return None
+    left = qq - pq**2 / pp if pp else qq  # the least there is, at s = pq/pp
+    return float(np.sqrt(max(0.0, left) / qq))
+
+
+def reference_of(frame: Frame) -> Shown:
+    """What a result's motion is held against."""
     return "plate" if frame.truth is None else "truth"
 
 

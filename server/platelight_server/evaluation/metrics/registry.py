@@ -7,7 +7,7 @@ from typing import Any
 
 from platelight.errors import RecipeError
 
-from . import edges, kept, learned, motion, picture, relighting, temporal
+from . import edges, kept, learned, motion, picture, relighting, temporal, tracked
 from .metric import Gauge, Metric, Setting
 
 __all__ = ["GAUGES", "LEFT_OUT", "METRICS", "described", "gauges_of"]
@@ -32,10 +32,13 @@ GAUGES: tuple[type[Gauge], ...] = (
     learned.ClipConsistency,
     learned.FrameAccuracy,
     learned.IdentityDistance,
+    learned.ArcFaceDistance,
     motion.FlowError,
+    learned.RaftFlowError,
     motion.StepDirection,
     motion.ForegroundTracks,
     motion.FrameTracks,
+    tracked.NetworkTracks,
     edges.Sharpness,
     edges.Spill,
     edges.OldBackground,
@@ -49,12 +52,9 @@ METRICS: dict[str, Metric] = {metric.name: metric for gauge in GAUGES for metric
 
 # What the papers report and nothing here takes; each with the reason, and what stands in for it.
 LEFT_OUT = {
-    "ID-Psrv with ArcFace (AnyPortal)": "its published weights are not for commercial use; identity_distance is its "
-    "formula over SFace",
-    "Mtn-Psrv with SpatialTracker, motion fidelity with CoTracker3": "no library that is used here has these networks, "
-    "and CoTracker3's weights are not for commercial use; motion_cosine_fg and trajectory_error_* are their formulas "
-    "over Lucas-Kanade tracks",
-    "Motion Preservation with RAFT (HarmoVid)": "motion_epe_fg is its formula over DIS flow",
+    "Mtn-Psrv with SpatialTracker (AnyPortal)": "its authors' code is no package, runs on CUDA alone and was never run "
+    "here; motion_cosine_fg is its formula over Lucas-Kanade tracks, cotracker_cosine_fg over CoTracker3's; "
+    "SpatialTracker was made from CoTracker",
     "Gemini scores (PAI-Studio)": "need a closed service on a network",
 }
 
@@ -78,7 +78,7 @@ def described(setting: Setting) -> list[dict[str, Any]]:
             "unit": metric.unit,
             "source": metric.source,
             "needs": list(gauge.needs),
-            "model": gauge.model,
+            "models": list(gauge.models),
             "package": gauge.package,
             "gate": metric.gate,
             "missing": gauge.unavailable(setting),

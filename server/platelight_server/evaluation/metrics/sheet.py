@@ -44,6 +44,7 @@ CURVES = {
     "plate_warp_ratio": "warp error over the plate's",
     "log_ratio_warp_mEV": "unsteadiness of the change of light, mEV",
     "motion_epe_fg": "motion error, px",
+    "motion_epe_raft_fg": "motion error by RAFT, px",
     "clip_consistency": "CLIP, frame to frame",
 }
 

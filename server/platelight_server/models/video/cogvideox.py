@@ -21,7 +21,7 @@ from platelight.errors import RecipeError
 from platelight_server.models.loading import load
 from platelight_server.models.video import schedule
 from platelight_server.models.video.attach import attached
-from platelight_server.models.video.codec import as_codec, as_latent, as_video, repeatable
+from platelight_server.models.video.codec import as_codec, as_latent, as_video, batchwise, repeatable
 from platelight_server.models.video.interface import (
     BackboneFacts,
     Branch,
@@ -102,7 +102,8 @@ class CogVideoX(VideoBackbone):
 
     @torch.no_grad()
     def encode(self, video: torch.Tensor) -> Moments:
-        """Raises ValueError for a frame count or size that the codec does not take (padding.py makes valid counts)."""
+        """`video` stays where it lies, the device gets a batch of frames at a time. Raises ValueError for a frame count
+        or size that the codec does not take (padding.py makes valid counts)."""
         require_fit(video, self.facts)
         mean, logvar = self._encoded(video)
         lead = self.facts.latent_lead
@@ -110,8 +111,9 @@ class CogVideoX(VideoBackbone):
 
     @torch.no_grad()
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
+        """The video lies where its latent does: one of any length is asked for with a latent on the CPU."""
         unscaled = latent[self.facts.latent_lead :] / self.vae.config.scaling_factor
-        with self.placed("vae"), repeatable():
+        with self.placed("vae"), repeatable(), batchwise(self.vae, self.device, latent.device):
             return as_video(self.vae.decode(as_codec(unscaled, self.vae, self.device)).sample)
 
     def embed(self, prompt: str, negative: str) -> Prompt:
@@ -164,8 +166,8 @@ class CogVideoX(VideoBackbone):
         return attached(self.transformer, branches)
 
     def _encoded(self, video: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with self.placed("vae"), repeatable():
-            found = self.vae.encode(as_codec(video, self.vae, self.device)).latent_dist
+        with self.placed("vae"), repeatable(), batchwise(self.vae, self.device, self.device):
+            found = self.vae.encode(video.transpose(0, 1)[None]).latent_dist
         return as_latent(found.mean), as_latent(found.logvar)
 
     def _shown(self, latent: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
