@@ -96,6 +96,12 @@ class LightChange:
     fill: torch.Tensor
     confidence: torch.Tensor
 
+    @classmethod
+    def none(cls, inputs: FrameInputs) -> LightChange:
+        """The light of a frame stays as it is."""
+        nothing = inputs.plate.new_zeros(inputs.plate.shape)
+        return cls(nothing, nothing, inputs.matte.new_ones(inputs.matte.shape))
+
 
 @dataclass(frozen=True)
 class Pictures:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from platelight.document import closest
 from platelight.errors import RecipeError
 
 from ..plan import Window
@@ -55,7 +56,7 @@ def checked_options(capabilities: Capabilities, options: Mapping[str, Any]) -> d
     known = {option.name: option for option in capabilities.options}
     for name in options:
         if name not in known:
-            listed = ", ".join(known) or "none"
+            listed = closest(name, known).removeprefix("one of ") if known else "none"
             raise RecipeError(
                 f"engine.options.{name}", f"an option of {capabilities.name} ({listed})", "an unknown key"
             )

@@ -20,8 +20,6 @@ from platelight_server.engines.anyportal.models import (
     EDGE_CONTROLS,
     cards_of,
     digests_of,
-    licences_of,
-    pixels_of,
     plan_of,
     problems_of,
 )
@@ -41,6 +39,7 @@ from platelight_server.engines.interface import (
 )
 from platelight_server.engines.light.anchors import choose_anchor, cuts
 from platelight_server.engines.light.frames import LightFrame
+from platelight_server.engines.placement import licences_of, pixels_of
 from platelight_server.engines.windows import Cut, cross_fade, cut
 from platelight_server.plan import Window
 
@@ -162,7 +161,7 @@ class AnyPortalEngine(Engine):
         """Answers `answered`, which lie in one window; see `windows`. What earlier windows made is used again."""
         held = {one.frame: one for one in window}
         if (self._anchor is None or self._is_idle) and not self._painted:
-            yield from (_unchanged(held[frame]) for frame in answered)
+            yield from (Answer(frame, LightChange.none(held[frame])) for frame in answered)
             return
         index = self._cut.index_of(self._places[answered[0]])
         before = self._window(index - 1, held) if index > 0 else None
@@ -267,7 +266,7 @@ class AnyPortalEngine(Engine):
 
     def _answer(self, seen: FrameInputs, source: torch.Tensor, roundtrip: torch.Tensor, relit: torch.Tensor) -> Answer:
         if not bool(seen.matte.any()):
-            return _unchanged(seen)
+            return Answer(seen.frame, LightChange.none(seen))
         decode = self._colors.decode
         return Answer(seen.frame, Pictures(decode(source), decode(roundtrip), decode(relit)))
 
@@ -340,11 +339,6 @@ def _cut(settings: Settings, count: int) -> Cut:
         return cut(count, settings.window_frames, settings.overlap_frames, GROUP)
     except ValueError as error:
         raise RecipeError("engine.window_frames", "a window that the model can see", str(error)) from None
-
-
-def _unchanged(seen: FrameInputs) -> Answer:
-    nothing = torch.zeros_like(seen.plate)
-    return Answer(seen.frame, LightChange(nothing, nothing, torch.ones_like(seen.matte)))
 
 
 def _rounded(ratio: float) -> float | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platelight_server.engines.interface import Option
+from platelight_server.engines.placement import ACCEPT_LICENCES, PRECISION, VAE_TILES, accepted_names
 from platelight_server.engines.presets import PRESETS, ratio_of_share
 
 BACKBONES = ("cogvideox-2b", "cogvideox-5b", "wan2.1-t2v-1.3b")
@@ -66,18 +67,15 @@ OPTIONS = (
         "memory", "choice", "auto", "how models are held; auto takes the fastest that fits",
         choices=("auto", "resident", "text-freed", "stagewise", "group-offload", "fp8"),
     ),
-    Option("vae_tiles", "choice", "auto", "decode in tiles (less memory, other pixels)", choices=("auto", "on", "off")),
-    Option(
-        "precision", "choice", "auto", "of the networks; auto is float32 on a CPU and bfloat16 on a GPU",
-        choices=("auto", "float32", "bfloat16", "float16"),
-    ),
+    VAE_TILES,
+    PRECISION,
     Option(
         "attention", "choice", "auto", "attention kernel of the video model; all agree up to rounding",
         choices=("auto", "math", "efficient", "flash", "cudnn"),
     ),
     Option("compiled", "bool", False, "compile the video model's blocks (slow start; agrees up to rounding)"),
     Option("light_chunk", "int", 1, "frames relit at once; above 1 agrees up to rounding", minimum=1, maximum=64),
-    Option("accept_licences", "text", "", "names of models whose conditions you accept, separated by commas"),
+    ACCEPT_LICENCES,
 )  # fmt: skip
 
 
@@ -122,12 +120,12 @@ class Settings:
         given = {**{option.name: option.default for option in OPTIONS}, **options}
         preset = PRESETS[given.pop("preset")]
         light, consistency = float(given.pop("light_share")), float(given.pop("consistency_share"))
-        names = str(given.pop("accept_licences")).split(",")
+        accepted = accepted_names(given.pop("accept_licences"))
         return cls(
             **given,
             light_ratio=preset.light if light < 0 else ratio_of_share(light, "light"),
             consistency_ratio=preset.consistency if consistency < 0 else ratio_of_share(consistency, "consistency"),
-            accepted=frozenset(name.strip() for name in names if name.strip()),
+            accepted=accepted,
         )
 
     def words(self, painted: str | None) -> Words:

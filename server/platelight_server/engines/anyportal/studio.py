@@ -22,13 +22,14 @@ from platelight_server.engines.anyportal.clip import Clip
 from platelight_server.engines.anyportal.consistency.methods import METHODS
 from platelight_server.engines.anyportal.consistency.methods import Clip as ConsistencyClip
 from platelight_server.engines.anyportal.consistency.sdedit import Cadence, Run
-from platelight_server.engines.anyportal.models import EDGE_CONTROLS, ICLIGHT, PAINTER, REMOVER, precision_of
+from platelight_server.engines.anyportal.models import EDGE_CONTROLS, PAINTER, REMOVER
 from platelight_server.engines.anyportal.options import Settings, Words
 from platelight_server.engines.light.frames import LightFrame, LightSettings
 from platelight_server.engines.light.harmonize import Harmonizer
+from platelight_server.engines.placement import ICLIGHT, kinds_of, precision_of
 from platelight_server.models.card import ModelCard
 from platelight_server.models.image.inpainting import Inpainter
-from platelight_server.models.ladder import Kind, Plan
+from platelight_server.models.ladder import Plan
 from platelight_server.models.record import ensure
 from platelight_server.models.residency import Residency, retrying
 from platelight_server.models.video import das
@@ -46,11 +47,6 @@ __all__ = ["Studio"]
 Step = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 
-KINDS: Mapping[str, Kind] = {
-    "text_encoder": "text", "transformer": "denoiser", "fc": "denoiser", "fbc": "denoiser", "vae": "codec",
-    "edge_control": "denoiser", "inpainting_text": "text", "inpainting_unet": "denoiser", "inpainting_vae": "codec",
-}  # fmt: skip
-
 
 class Studio:
     """The models of one job. `step` is called between model calls and may raise `Cancelled`."""
@@ -67,7 +63,7 @@ class Studio:
     ) -> None:
         self.settings, self._words, self._seed, self._step = settings, words, seed, step
         self._device = torch.device(device)
-        self._dtype = precision_of(settings, device)
+        self._dtype = precision_of(settings.precision, device)
         folders = {one.name: ensure(one).folder for one in cards}
         self.light = self._light(folders) if ICLIGHT[1] in folders else None
         self.backbone = self._backbone(folders, plan) if settings.consistency != "none" else None
@@ -75,9 +71,7 @@ class Studio:
         self._painting = self._painting_model(folders, plan)
         self._remover = self._remover_model(folders)
         networks = self._networks()
-        self.residency = Residency(
-            networks, {name: KINDS.get(name.split("/")[1], "other") for name in networks}, device, plan.rung
-        )
+        self.residency = Residency(networks, kinds_of(networks), device, plan.rung)
         self._read_texts()
 
     def relit(self, clip: Clip, anchor: LightFrame | None) -> torch.Tensor:
@@ -90,8 +84,8 @@ class Studio:
             guidance_image=settings.guidance_image, guidance_text=settings.guidance_text, seed=self._seed,
             chunk=settings.light_chunk,
         )  # fmt: skip
-        frames = [_moved(frame, self._device) for frame in clip.light_frames()]
-        anchored = None if anchor is None else _moved(anchor, self._device)
+        frames = [frame.to(self._device) for frame in clip.light_frames()]
+        anchored = None if anchor is None else anchor.to(self._device)
         return self.retried(
             lambda: light.harmonize(
                 frames, anchored, self._words.whole, settings.negative_prompt, asked, self._step
@@ -141,7 +135,7 @@ class Studio:
         """Stage 1's first frame (3, h, w), codes: relit as the prompt or the picture `follow` says, its subject out."""
         light, settings = self.light, self.settings
         assert light is not None
-        seen = _moved(frame, self._device)
+        seen = frame.to(self._device)
         asked = LightSettings(
             steps=settings.background_steps, seed=self._seed, guidance_text=7.0, guidance_image=settings.guidance_image
         )
@@ -254,7 +248,3 @@ class Studio:
         if isinstance(self._remover, Inpainter):
             found |= {f"remove/{name}": module for name, module in self._remover.modules().items()}
         return found
-
-
-def _moved(frame: LightFrame, device: torch.device) -> LightFrame:
-    return LightFrame(frame.frame, frame.foreground.to(device), frame.matte.to(device), frame.background.to(device))

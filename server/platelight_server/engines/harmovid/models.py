@@ -8,30 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-import torch
-
 from platelight.errors import ModelError, PlatelightError, RecipeError
 from platelight_server.engines.harmovid.extent import Extent
 from platelight_server.engines.harmovid.options import Settings
 from platelight_server.engines.interface import ModelLicence
+from platelight_server.engines.placement import (
+    DECODE,
+    DECODE_TILED,
+    ICLIGHT,
+    TRANSFORMER,
+    UNET,
+    held_iclight,
+    held_video,
+    licences_of,
+    networks_of,
+    placed,
+    precision_of,
+)
 from platelight_server.models.card import ModelCard
 from platelight_server.models.catalogue import CATALOGUE, card
 from platelight_server.models.consent import accepted, require_consent
 from platelight_server.models.folders import find, models_folders
-from platelight_server.models.ladder import Kind, Network, Plan, Stage, choose
+from platelight_server.models.ladder import Plan, Stage
 from platelight_server.models.record import ensure
 
-__all__ = ["Chosen", "choose_models", "config_of", "plan_of", "precision_of"]
+__all__ = ["Chosen", "choose_models", "config_of", "plan_of"]
 
-ICLIGHT = ("realistic-vision-v51", "iclight-fc", "iclight-fbc")
 _BASE_FILES = (
     "scheduler/*.json", "text_encoder/*.json", "text_encoder/*.safetensors", "tokenizer/*", "vae/*.json",
     "vae/*.safetensors",
 )  # fmt: skip
 
-# Working memory in bytes a pixel and frame, in 16 bits: those of anyportal's models, which are quoted, not measured.
-# Codec and network work on a window's frames at a time; a whole clip is there as coded pictures alone.
-_DECODE, _DECODE_TILED, _TRANSFORMER, _UNET, _PICTURES = 1050, 265, 160, 4500, 12
+# Bytes a pixel of a frame that waits on the device in the first pass, and what is made of it there, in float32.
+_PICTURES = 60
+_QUOTED = 49  # frames that the codec's working memory is quoted for; it works on nine at a time, however many there are
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Chosen:
     @property
     def licences(self) -> tuple[ModelLicence, ...]:
         """As an engine's capabilities and every header say them."""
-        return tuple(ModelLicence(one.name, one.licence, one.terms == "free", one.source) for one in self.cards)
+        return licences_of(self.cards)
 
     def problems(self, settings: Settings) -> list[PlatelightError]:
         """Licences that nobody agreed to. Who agreed to the base's has agreed to what was trained from it."""
@@ -68,11 +78,13 @@ class Chosen:
                 found.append(error)
         return list(found)
 
-    def require_base(self) -> None:
-        """That the checkpoint was trained on this base. Raises `ModelError`."""
-        from platelight_server.models.video.expanded_files import require_base  # loads diffusers
+    def require_whole(self) -> None:
+        """That the checkpoint was trained on this base, and has the tensors of its config. Raises `ModelError`."""
+        from platelight_server.models.structure import check_classes  # these load diffusers
+        from platelight_server.models.video.expanded_files import require_base
 
         require_base(self.checkpoint, self.base)
+        check_classes(self.checkpoint)
 
     def digests(self) -> tuple[str, ...]:
         """What stands for the models' contents, for every frame's hash. Raises `ModelError`."""
@@ -119,51 +131,21 @@ def config_of(settings: Settings) -> dict[str, Any] | None:
     return read if isinstance(read, dict) and "sample_frames" in read else None
 
 
-def precision_of(settings: Settings, device: str) -> torch.dtype:
-    """The networks' dtype."""
-    if settings.precision == "auto":
-        return torch.bfloat16 if device.startswith("cuda") else torch.float32
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[settings.precision]
-
-
 def plan_of(settings: Settings, chosen: Chosen, extent: Extent, device: str) -> Plan:
     """How the models will be held on `device` while a clip is worked on. Raises ResourceError."""
-    # Only where models are at work: these load diffusers.
-    from platelight_server.models.loading import weights_bytes
-    from platelight_server.models.residency import free_device_bytes
-
-    dtype = precision_of(settings, device)
-    parts = _networks(chosen)
-    networks = {name: Network(weights_bytes(folder, dtype), kind) for name, (kind, folder) in parts.items()}
+    dtype = precision_of(settings.precision, device)
+    held = held_video("video", chosen.base, chosen.checkpoint / "transformer")
     frame = extent.lines * extent.columns * dtype.itemsize // 2
-    window, clip = frame * extent.window_frames, frame * extent.clip_frames
     stages = [
-        Stage("text", tuple(name for name, one in networks.items() if one.kind == "text"), 1 << 28),
-        Stage("video/transformer", ("video/transformer",), _TRANSFORMER * window),
-        Stage(
-            "video/vae", ("video/vae",), _DECODE * window + _PICTURES * clip, _DECODE_TILED * window + _PICTURES * clip
-        ),
+        Stage("video/transformer", ("video/transformer",), TRANSFORMER * frame * extent.window_frames),
+        Stage("video/vae", ("video/vae",), DECODE * frame * _QUOTED, DECODE_TILED * frame * _QUOTED),
     ]
-    if "light/fbc" in networks:
-        stages.append(Stage("light/fbc", ("light/fbc",), _UNET * frame))
-        stages.append(Stage("light/vae", ("light/vae",), _DECODE * frame, _DECODE_TILED * frame))
-    tiled = {"auto": None, "on": True, "off": False}[settings.vae_tiles]
-    return choose(networks, stages, free_device_bytes(device), tiled=tiled, allow_fp8=settings.memory == "fp8")
-
-
-def _networks(chosen: Chosen) -> dict[str, tuple[Kind, Path]]:
-    """Networks by the names that the studio gives them, with their folders."""
-    found: dict[str, tuple[Kind, Path]] = {
-        "video/text_encoder": ("text", chosen.base / "text_encoder"),
-        "video/transformer": ("denoiser", chosen.checkpoint / "transformer"),
-        "video/vae": ("codec", chosen.base / "vae"),
-    }
     if ICLIGHT[0] in chosen.folders:
-        folder = chosen.folders[ICLIGHT[0]]
-        found["light/text_encoder"] = "text", folder / "text_encoder"
-        found["light/fc"] = found["light/fbc"] = "denoiser", folder / "unet"
-        found["light/vae"] = "codec", folder / "vae"
-    return found
+        held += held_iclight(chosen.folders[ICLIGHT[0]])
+        waiting = _PICTURES * extent.lines * extent.columns * extent.window_frames
+        stages.append(Stage("light/fbc", ("light/fbc",), UNET * frame + waiting))
+        stages.append(Stage("light/vae", ("light/vae",), DECODE * frame, DECODE_TILED * frame))
+    return placed(networks_of(held, dtype), stages, device, settings.vae_tiles, settings.memory)
 
 
 def _base_card(name: str) -> ModelCard:

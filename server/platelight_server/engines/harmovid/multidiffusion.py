@@ -40,7 +40,7 @@ def windows(count: int, length: int, overlap: int, align: int = 1) -> tuple[rang
     `count` and `length` are multiples too (latents that a model takes at once). Raises ValueError.
     """
     least = 2 * align
-    if count % align or length % align or not least <= overlap <= length // 2:
+    if count % align or length % align or (count > length and not least <= overlap <= length // 2):
         raise ValueError(
             f"windows: expected multiples of {align} latents and an overlap of {least} to half of a window,"
             f" got {count} latents, windows of {length} and an overlap of {overlap}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from platelight_server.engines.interface import Option
+from platelight_server.engines.placement import ACCEPT_LICENCES, PRECISION, VAE_TILES, accepted_names
 
 if TYPE_CHECKING:
     from platelight_server.models.video.expanded import Kind
@@ -59,12 +60,9 @@ OPTIONS = (
         "memory", "choice", "auto", "how models are held; auto takes the fastest that fits",
         choices=("auto", "fp8"),
     ),
-    Option("vae_tiles", "choice", "auto", "code in tiles (less memory, other pixels)", choices=("auto", "on", "off")),
-    Option(
-        "precision", "choice", "auto", "of the networks; auto is float32 on a CPU and bfloat16 on a GPU",
-        choices=("auto", "float32", "bfloat16", "float16"),
-    ),
-    Option("accept_licences", "text", "", "names of models whose conditions you accept, separated by commas"),
+    VAE_TILES,
+    PRECISION,
+    ACCEPT_LICENCES,
 )  # fmt: skip
 
 
@@ -97,8 +95,8 @@ class Settings:
     def of(cls, options: Mapping[str, Any]) -> Settings:
         """From complete, checked options."""
         given = {**{option.name: option.default for option in OPTIONS}, **options}
-        names = str(given.pop("accept_licences")).split(",")
-        return cls(**given, accepted=frozenset(name.strip() for name in names if name.strip()))
+        accepted = accepted_names(given.pop("accept_licences"))
+        return cls(**given, accepted=accepted)
 
     @property
     def kind(self) -> Kind:

@@ -45,6 +45,10 @@ class LightFrame:
     matte: torch.Tensor
     background: torch.Tensor
 
+    def to(self, device: torch.device) -> LightFrame:
+        """The frame on a device."""
+        return LightFrame(self.frame, *(one.to(device) for one in (self.foreground, self.matte, self.background)))
+
 
 @dataclass(frozen=True)
 class LightSettings:
