@@ -76,6 +76,28 @@ def test_a_second_run_does_nothing_and_a_changed_neighbour_renders_what_it_reach
     assert json.loads(done.stdout.splitlines()[-1])["rendered"] == [1001, 1002, 1003]
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [("--strength", "0.5"), ("--detail", "1"), ("--lines", "36"), ("--compression", "dwaa"), ("--radius", "1")],
+)
+def test_no_frame_of_other_dials_is_kept(folder: Path, changed: tuple[str, str]) -> None:
+    here(*command(folder))
+    done = here(*command(folder, *changed, "--frames", "1003-1004"))
+    assert done.stdout == f"2 frames steadied: {folder / 'out'}\n"
+
+
+def test_data_windows_that_move_give_the_same_light_in_any_chunk(folder: Path) -> None:
+    for i, frame in enumerate(range(1001, 1001 + COUNT)):
+        path = folder / "relit" / f"relit.{frame}.exr"
+        moving = {**REC709, "dataWindow": ((i, 0), (i + 99, 71)), "displayWindow": ((0, 0), (111, 71))}
+        write(path, exr.read(path, "RGBA").pixels[:, :, i : i + 100], "RGBA", moving)
+    here(*command(folder))
+    here(*command(folder, "--frames", "1001-1002", out=str(folder / "parts" / "steady.####.exr")))
+    for frame in (1001, 1002):
+        whole, part = (folder / out / f"steady.{frame}.exr" for out in ("out", "parts"))
+        assert whole.read_bytes() == part.read_bytes()
+
+
 def test_a_folder_as_result_keeps_the_names(folder: Path) -> None:
     assert here(*command(folder, out=str(folder / "into"))).returncode == 0
     assert (folder / "into" / "relit.1001.exr").is_file()
@@ -114,6 +136,15 @@ def test_another_size_is_named_with_both(folder: Path) -> None:
 def test_a_matte_that_is_none_is_refused(folder: Path) -> None:
     write(folder / "matte" / "matte.1002.exr", np.full((1, 72, 112), 255, np.float16), "A")
     assert "expected a matte from 0 to 1, got 255 to 255" in refused(folder)
+
+
+def test_a_matte_of_three_channels_that_differ_is_refused(folder: Path) -> None:
+    for frame in range(1001, 1001 + COUNT):
+        path = folder / "matte" / f"matte.{frame}.exr"
+        write(path, np.concatenate([exr.read(path, "A").pixels] * 2 + [np.zeros((1, 72, 112), np.float16)]), "RGB")
+    assert "/matte/matte.1001.exr: expected one matte channel or equal R,G,B, got R, G, B that differ" in refused(
+        folder
+    )
 
 
 def test_pixels_that_are_no_numbers_are_refused_or_repaired(folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.models import tiny
+from tests.models import tiny, video_nets
 from tests.training.small import write_dataset
 
 
@@ -32,4 +33,21 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two clips with all roles of both networks but `clean`; not to be written to."""
     folder = tmp_path_factory.mktemp("data") / "pairs"
     write_dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def later_base(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CogVideoX 1.5, tiny: two latent frames in a token, patches by a linear layer; not to be written to."""
+    folder = shutil.copytree(base, tmp_path_factory.mktemp("base") / "tiny-1.5")
+    shutil.rmtree(folder / "transformer")
+    video_nets.cogvideox15(text_tokens=16).transformer.save_pretrained(folder / "transformer")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def longer_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 17 frames, the fewest that 1.5 trains on; not to be written to."""
+    folder = tmp_path_factory.mktemp("data") / "longer"
+    write_dataset(folder, clips=1, frames=17)
     return folder

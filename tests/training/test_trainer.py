@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from platelight.errors import InputError, ModelError, OutputError, RecipeError
+from platelight.errors import InputError, ModelError, OutputError, RecipeError, ResourceError
 from platelight_server.models.loading import load_file_checked
 from platelight_server.models.video.expanded_files import load_expanded, read_about
 from platelight_server.training import checkpoints
@@ -47,20 +49,52 @@ def kept_weights(run: Path) -> dict[str, torch.Tensor]:
     return dict(checkpoints.read(newest).weights)
 
 
-def test_the_loss_falls_on_a_fixed_batch(base: Path, dataset: Path, tmp_path: Path) -> None:
-    # One sample, again and again at the levels and with the noise of the same three numbers.
-    class OneBatch(Trainer):
-        def _drawn(self, number: int, shape: tuple[int, ...]) -> tuple[int, torch.Tensor]:
-            return super()._drawn(number % 2, shape)
+class OneBatch(Trainer):
+    """Trains on the same levels and noise again and again."""
 
+    def _drawn(self, number: int, shape: tuple[int, ...]) -> tuple[int, torch.Tensor]:
+        return super()._drawn(number % 2, shape)
+
+
+@pytest.mark.parametrize("generation", ["1.0", "1.5"])
+def test_the_loss_falls_on_a_fixed_batch(
+    base: Path, later_base: Path, dataset: Path, longer_dataset: Path, tmp_path: Path, generation: str
+) -> None:
+    later = generation == "1.5"
+    given = (later_base, longer_dataset) if later else (base, dataset)
     settings = config(
-        base, dataset, tmp_path / "run", "deflicker", steps=30, batch=2, ema=0.0,
+        *given, tmp_path / "run", "deflicker", steps=30, batch=2, ema=0.0, data={"frames": 17 if later else 9},
         model={"method": "full"}, optimiser={"rate": 3e-3, "schedule": "constant"}, loss={"min_snr": 0.0},
     )  # fmt: skip
     said: list[dict[str, Any]] = []
     OneBatch(settings, lambda one: said.append(dict(one))).run()
     found = losses(said)
     assert sum(found[-3:]) < 0.6 * sum(found[:3])
+
+
+def test_a_run_on_the_later_generation_goes_on_as_if_it_had_not_been_stopped(
+    later_base: Path, longer_dataset: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"steps": 4, "checkpoint_every": 2, "model": DROPOUT, "data": {"frames": 17}}
+    whole, said = train(config(later_base, longer_dataset, tmp_path / "whole", **settings))
+
+    class Stopped(Exception):
+        pass
+
+    def stops(said: Mapping[str, Any]) -> None:
+        if said["event"] == "step" and said["step"] == 3:
+            raise Stopped
+
+    stopped = config(later_base, longer_dataset, tmp_path / "stopped", **settings)
+    with pytest.raises(Stopped):
+        Trainer(stopped, stops).run()
+    torch.randn(3)
+    resumed, more = train(stopped)
+    assert [one["step"] for one in more if one["event"] == "resumed"] == [2]
+    assert losses(more) == losses(said)[2:]
+    assert (resumed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    # What is delivered is a network of 1.5 that its base's engine loads.
+    assert load_expanded(resumed, later_base, torch.float32).transformer.config.patch_size_t == 2
 
 
 @pytest.mark.parametrize("kind", ["deflicker", "harmonizer"])
@@ -101,7 +135,7 @@ def test_checkpointing_and_accumulation_change_no_bit_of_a_step(base: Path, data
 @pytest.mark.slow  # another process loads the libraries
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(base: Path, dataset: Path, tmp_path: Path) -> None:
     settings = {
-        "steps": 7,
+        "steps": 5,
         "checkpoint_every": 1,
         "accumulation": 2,
         "model": DROPOUT,
@@ -121,7 +155,9 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(base: Path, dataset
     heard = []
     for line in process.stderr:
         heard.append(line)
-        if line.startswith("step step=4"):  # before its checkpoint is written
+        if line.startswith("step step=1"):
+            _refused_meanwhile(process, killed)
+        if line.startswith("step step=3"):  # before its checkpoint is written
             process.send_signal(signal.SIGKILL)
             break
     process.stderr.close()
@@ -129,15 +165,27 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(base: Path, dataset
     newest = checkpoints.latest(tmp_path / "killed" / "checkpoints")
     assert newest is not None
     reached = int(newest.name.removeprefix("step-"))
-    assert 3 <= reached < 7
+    assert 2 <= reached < 5
 
     torch.randn(3)  # another process has other generators
     resumed, said = train(killed)
     assert [one["step"] for one in said if one["event"] == "resumed"] == [reached]
-    assert [one["step"] for one in said if one["event"] == "step"] == list(range(reached + 1, 8))
+    assert [one["step"] for one in said if one["event"] == "step"] == list(range(reached + 1, 6))
     assert (resumed / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
     for name, weight in kept_weights(tmp_path / "whole").items():
         assert torch.equal(weight, kept_weights(tmp_path / "killed")[name]), name
+
+
+def _refused_meanwhile(process: subprocess.Popen[str], settings: TrainConfig) -> None:
+    """A second training in the folder of one that is alive: it stands still, so that it does not end meanwhile."""
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(ResourceError) as refused:
+        train(settings)
+    process.send_signal(signal.SIGCONT)
+    assert str(refused.value) == (
+        f"{settings.run}: expected a run that nobody else trains, it is being trained by process {process.pid} on "
+        f"{socket.gethostname()}; wait for its end, or name another run"
+    )
 
 
 def test_a_full_disk_keeps_the_last_checkpoint_and_goes_on_when_there_is_room(

@@ -6,11 +6,16 @@ import argparse
 import json
 import signal
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from platelight.errors import RecipeError
 from platelight.frames import FrameRange
 
 from .interrupts import EXIT_OF_SIGNAL, Stop
+
+if TYPE_CHECKING:
+    from platelight_server.outcome import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dials.add_argument(
         "--lines", type=int, default=540, help="the size that light is steadied at (default: %(default)s)"
     )
+    dials.add_argument(
+        "--missing", choices=("refuse", "hold", "black", "skip"), default="refuse",
+        help="missing and damaged frames: end before work, show the nearest earlier whole frame (else the next), black,"
+        " or write none; the others are steadied without them (default: %(default)s)",
+    )  # fmt: skip
     dials.add_argument("--repair", action="store_true", help="NaN becomes 0 and Inf 65504, instead of an error")
     dials.add_argument("--compression", choices=("none", "rle", "zips", "zip", "piz", "dwaa"), default="zips")
     parser.add_argument("--json", action="store_true", help="one JSON object per event on stdout")
@@ -49,12 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Deflickers. 0 when all frames are there."""
-    for name, low, high in (("strength", 0, 1), ("detail", 0, 1), ("lines", 16, 4320)):
+    """Deflickers. 0 when all frames are there, 3 when some failed."""
+    from platelight_server.deflicker.steady import RADIUS_MOST
+
+    for name, low, high in (("radius", 0, RADIUS_MOST), ("strength", 0, 1), ("detail", 0, 1), ("lines", 16, 4320)):
         if not low <= getattr(args, name) <= high:
             raise RecipeError(f"--{name}", f"{low} to {high}", f"{getattr(args, name):g}")
     from platelight_server.deflicker import job
-    from platelight_server.deflicker.sequence import Asked, open_sequences, output_of
+    from platelight_server.deflicker.check import check
+    from platelight_server.deflicker.sequence import Asked
 
     from .progress import looking, reporter
 
@@ -62,25 +75,36 @@ def run(args: argparse.Namespace) -> int:
         args.source, args.relit, args.out, args.matte, args.vectors,
         None if args.frames is None else FrameRange.parse(args.frames),
         args.radius, args.strength, args.detail, args.lines, args.source_colorspace, args.relit_colorspace,
-        args.repair, args.compression,
+        args.missing, args.repair, args.compression,
     )  # fmt: skip
     with looking(len(asked.frames or ()), args.json or args.quiet):
-        opened = open_sequences(asked)
-    for text in opened.warnings:
+        checked = check(asked)
+    for text in checked.warnings:
         print(f"warning: {text}", file=sys.stderr)
-    stop = Stop()
+    for error in checked.errors[1:]:
+        print(f"error: {error}", file=sys.stderr)
+    opened, stop = checked.raise_first(), Stop()
     with stop, reporter(len(opened.wanted), args.json, args.quiet) as report:
         outcome = job.run(opened, report, stop.asked, args.force)
-    folder = output_of(asked, opened.wanted[0]).parent
-    if args.json:
-        end = {"event": "end", "rendered": outcome.rendered, "current": outcome.current, "cancelled": outcome.cancelled}
-        print(json.dumps(end))
-    elif not outcome.rendered and not outcome.cancelled:
-        print(f"nothing to do: all {len(outcome.current)} frames in {folder} are current")
-    else:
-        stopped = "; stopped, the same command goes on from here" if outcome.cancelled else ""
-        kept = f", {len(outcome.current)} were current" if outcome.current else ""
-        print(f"{len(outcome.rendered)} frames steadied{kept}{stopped}: {folder}")
+    print(json.dumps(_end(outcome)) if args.json else _summed(outcome, opened.out.directory))
     if outcome.cancelled:
         return EXIT_OF_SIGNAL.get(stop.received or signal.SIGINT, 130)
+    outcome.raise_failed()
     return 0
+
+
+def _end(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "event": "end", "rendered": outcome.rendered, "current": outcome.current,
+        "failed": {str(frame): text for frame, text in outcome.failed.items()}, "cancelled": outcome.cancelled,
+    }  # fmt: skip
+
+
+def _summed(outcome: Outcome, folder: Path) -> str:
+    """What was done, in a line."""
+    if not outcome.rendered and not outcome.failed and not outcome.cancelled:
+        return f"nothing to do: all {len(outcome.current)} frames in {folder} are current"
+    stopped = "; stopped, the same command goes on from here" if outcome.cancelled else ""
+    kept = f", {len(outcome.current)} were current" if outcome.current else ""
+    lost = f", {len(outcome.failed)} failed" if outcome.failed else ""
+    return f"{len(outcome.rendered)} frames steadied{kept}{lost}{stopped}: {folder}"

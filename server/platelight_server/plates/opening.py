@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,12 +46,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Role:
-    """One input as the recipe names it, before any file is opened."""
+    """One input as the recipe names it, before any file is opened. `choices` are the policies about lost frames."""
 
     name: str
     key: str
     sequence: SequencePath
     offset: int = 0
+    choices: str = "plate.missing = 'hold', 'black' or 'skip'"
 
 
 def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
@@ -76,6 +77,8 @@ def roles(recipe: Recipe, found: Found) -> dict[str, Role]:
         sequence = found.attempt(lambda text=text: sequence_at(text))  # type: ignore[misc]
         if isinstance(sequence, SequencePath):
             opened[name] = Role(name, key, sequence, offset)
+            if name == "background":
+                opened[name] = replace(opened[name], choices="background.missing = 'hold' or 'loop'")
     return opened
 
 
@@ -130,11 +133,8 @@ def _lost_frames(role: Role, lost: Sequence[int], on_disk: Mapping[int, Path], d
             "damaged: " + "; ".join(damaged[path] for path in broken[:5]) + (" ..." if len(broken) > 5 else "")
         )
     there = f"it has {FrameRange.of(on_disk)}" if on_disk else "it has no frame"
-    return f"{role.key}: {role.sequence}: {'; '.join(parts)} ({there}); bring them, change frames, or choose " + (
-        "background.missing = 'hold' or 'loop'"
-        if role.name == "background"
-        else "plate.missing = 'hold', 'black' or 'skip'"
-    )
+    said = f"{role.key}: {role.sequence}: {'; '.join(parts)} ({there})"
+    return f"{said}; bring them, change frames, or choose {role.choices}"
 
 
 def channels_for(role: str, info: PictureInfo, recipe: Recipe, others: Iterable[Path] = ()) -> tuple[str, ...]:

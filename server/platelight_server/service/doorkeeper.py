@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import zmq
@@ -87,21 +86,3 @@ def lock(socket: zmq.Socket[Any], domain: str, pair: KeyPair) -> None:
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.curve_publickey = pair.public.encode()
     socket.curve_secretkey = pair.secret.encode()
-
-
-def only_one(path: Path) -> Any:
-    """An open file that only one process may hold, or None. Kept until the process ends."""
-    file = path.open("a+")
-    try:
-        if hasattr(__import__("os"), "fork"):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        file.close()
-        return None
-    return file

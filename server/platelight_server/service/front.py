@@ -27,11 +27,12 @@ from platelight.keys import KeyPair, clients, new_pair, own_pair
 from platelight.messages import Message, RootEntry
 from platelight.wire import FRAME_MOST, Bytes, decode_frames, encode_frames
 
+from ..alone import only_one
 from ..plates import fence
 from .allocator import give_memory_back, keep_memory
 from .background import Background, Mailbox, logged
 from .crew import Crew, Worker, spawner
-from .doorkeeper import CLIENTS, WORKERS, Doorkeeper, Guests, WorkerKeys, lock, only_one
+from .doorkeeper import CLIENTS, WORKERS, Doorkeeper, Guests, WorkerKeys, lock
 from .foreman import Foreman
 from .link import NAMES, PAYLOAD, TO_FRONT, WorkerConfig
 from .reception import About, Reception

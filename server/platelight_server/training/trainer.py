@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from platelight.errors import InputError
 from platelight_server.models.video.expanded import Kind
 from platelight_server.models.video.expanded_files import foundation
 from platelight_server.training import checkpoints
+from platelight_server.training.claim import claimed
 from platelight_server.training.config import TrainConfig, same_run
 from platelight_server.training.latents import LatentCache, Latents
 from platelight_server.training.logs import Logs
@@ -52,11 +54,24 @@ class Trainer:
         self._accelerator = Accelerator(cpu=config.device == "cpu", gradient_accumulation_steps=config.accumulation)
         self.leads = self._accelerator.is_main_process  # of several processes the one that tells and writes
         self.told: Told = told if self.leads else lambda said: None
-        torch.manual_seed(config.seed)  # adapters are drawn from it
-        self._network: Network = open_network(config, self.kind, self._accelerator.device)
-        self._objective = Objective(self._network.scheduler, config.loss.min_snr)
+        self._sampler = Sampler(self._train_items, config.kind, config.seed)
+        self._step = 0
+
+    @cached_property
+    def _network(self) -> Network:
+        """Opened when it is first asked for, which takes minutes and memory: by then the run's folder is ours."""
+        torch.manual_seed(self.config.seed)  # adapters are drawn from it
+        return open_network(self.config, self.kind, self._accelerator.device)
+
+    @cached_property
+    def _objective(self) -> Objective:
+        return Objective(self._network.scheduler, self.config.loss.min_snr)
+
+    @cached_property
+    def _cache(self) -> LatentCache:
+        config = self.config
         precision = f"{config.precision}{'/tiles' if config.data.tiles else ''}"
-        self._cache = LatentCache(
+        return LatentCache(
             Path(str(config.data.latents)),
             f"{foundation(self._network.base)}/{precision}",
             self.kind,
@@ -64,15 +79,17 @@ class Trainer:
             config.masks,
             config.seed,
         )
-        self._sampler = Sampler(self._train_items, config.kind, config.seed)
-        self._step = 0
 
     def run(self) -> Path:
         """Trains to the last step, from the newest checkpoint where there is one; returns the result's folder.
 
         Raises RecipeError where the run was begun otherwise, ModelError for a damaged checkpoint, OutputError where the
-        disk is full, and what reading clips raises.
+        disk is full, ResourceError where another process trains in this folder, and what reading clips raises.
         """
+        with claimed(self.run_folder) if self.leads else nullcontext():
+            return self._run()
+
+    def _run(self) -> Path:
         before = checkpoints.latest(self.run_folder / "checkpoints")
         kept = checkpoints.read(before, self._accelerator.process_index) if before else None
         if before and kept:
