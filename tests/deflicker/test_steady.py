@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from platelight_server.deflicker import motion
+from platelight_server.deflicker import levels, motion
 from platelight_server.deflicker.steady import Seen, Steadier, robust_mean
 from tests.deflicker.scenes import HEIGHT, SPEED, WIDTH, corrections, lit, source
 
@@ -81,6 +81,52 @@ def test_local_shadows_that_jitter_go_and_the_light_that_moves_with_the_picture_
     before = [np.abs(seen[at].signal - truth[at]).mean() for at in places]
     after = [np.abs(seen[at].signal + steadier.correction(seen, at) - truth[at]).mean() for at in places]
     assert np.mean(after) < 0.5 * np.mean(before)
+
+
+def drifting(count: int, jitter: list[float]) -> tuple[list[Seen], list[np.ndarray]]:
+    """Frames over whose left third a light drifts that comes and goes, under a jitter of the whole frame; and the
+    signals without the jitter."""
+    plate, seen, truth = source(count, speed=0), [], []
+    for i in range(count):
+        signal = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+        signal[:, : WIDTH // 3] = 1.2 * np.sin(2 * np.pi * i / 24)
+        base = lit(i, plate[i], 0.0)
+        seen.append(Seen(i, base.look, signal + np.float32(jitter[i]), base.weight))
+        truth.append(signal)
+    return seen, truth
+
+
+def corrected(seen: list[Seen], at: int, radius: int = 6) -> np.ndarray:
+    return Steadier(radius).correction(seen[max(0, at - radius) : at + radius + 1], min(at, radius))
+
+
+def test_light_that_drifts_over_a_part_is_left_alone() -> None:
+    seen, _ = drifting(13, [0.0] * 13)
+    assert max(np.abs(corrected(seen, at)).max() for at in (2, 6, 10)) < 0.02
+
+
+def test_jitter_of_the_frame_goes_where_a_light_drifts_over_a_part() -> None:
+    """What is left is what a mean of this much jitter is off by itself."""
+    seen, truth = drifting(13, JITTER[:13])
+    level = np.mean(JITTER[:13])
+    for at in (0, 1, 6, 9, 12):
+        wanted = truth[at] + level
+        before = np.abs(seen[at].signal - wanted).mean()
+        after = np.abs(seen[at].signal + corrected(seen, at) - wanted).mean()
+        assert after < max(0.2 * before, 0.09)
+
+
+def test_the_line_of_a_whole_frame_does_not_run_on_into_highlights() -> None:
+    guide = lit(0, source(1)[0], 0.0).look
+    guide[36, 56] = 11.0
+    weight = np.ones(guide.shape[:2], np.float32)
+    colours = levels.Colours.of(guide, weight)
+    numbers = colours.numbers(guide)
+    line = levels.lines(0.2 * guide[None], weight[None], numbers, colours.shrink)[0]
+    most = np.abs(line).sum(0) * 3
+    assert np.all(np.abs(levels.at(numbers, line)[36, 56]) <= most)
+    apart = np.abs(levels.at(numbers, line) - 0.2 * guide)
+    assert np.median(apart) < 0.03
 
 
 def test_a_frame_depends_on_its_neighbours_alone() -> None:

@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="for anyportal, training: a GPU measures the published sizes")
     parser.add_argument("--steps", type=int, default=None, help="for anyportal (default: 4, on a GPU 20)")
     parser.add_argument("--backbone", choices=("cogvideox-2b", "cogvideox-5b"), default="cogvideox-2b")
+    parser.add_argument("--seed", type=int, default=0, help="for deflicker: which flicker (default: %(default)s)")
+    parser.add_argument("--strength", type=float, default=0.35, help="for deflicker: stops RMS (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="JSON on stdout")
 
 
@@ -100,7 +102,11 @@ def _measured(args: argparse.Namespace, folder: Path) -> Any:
     if args.kind == "deflicker" and args.data is not None:
         from platelight_server.evaluation.bench_deflicker import measure_deflicker
 
-        return measure_deflicker(args.data.absolute())
+        if args.seed < 0:
+            raise RecipeError("--seed", "0 or more", args.seed)
+        if not 0 < args.strength <= 4:
+            raise RecipeError("--strength", "stops above 0 and up to 4", args.strength)
+        return measure_deflicker(args.data.absolute(), seed=args.seed, strength=args.strength)
     if args.data is None:
         raise RecipeError("--data", "the folder of the ground-truth shots", "none")
     from platelight_server.evaluation.bench_quality import measure_quality

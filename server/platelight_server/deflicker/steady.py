@@ -1,9 +1,11 @@
 """Steadies signals of a shot (changes of light, in stops) in time, along the motion of the source.
 
-For a frame t every frame within `radius` is brought to t's place by the source's motion. Where a robust mean of them
-lies away from t's own value, that distance is flicker: it is smoothed along the source's edges and handed back as the
-correction. What is added is thus never finer than the source's edges say, and where nothing can be brought to t's place
-the correction comes from around.
+For a frame t every frame within `radius` is brought to t's place by the source's motion. First the whole frame is
+judged: a line in its colours says by how much each of the others lies away (`levels`), and their robust mean in time is
+the correction of all its pixels. With that taken off, where a robust mean of a place lies away from t's own value, that
+distance is smoothed along the relit picture's edges and added to the correction. Of both parts only that share is taken
+which is no light that moves (`evidence`). What is added is never finer than the picture's edges say, and where nothing
+can be brought to t's place the correction comes from around.
 
 A frame depends on the frames within `radius` alone, so any part of a shot gives the same bits as the whole.
 """
@@ -18,23 +20,21 @@ import cv2
 import numpy as np
 import torch
 
-from platelight_server.deflicker import motion
+from platelight_server.deflicker import levels, motion
 from platelight_server.deflicker.cuts import cuts
+from platelight_server.deflicker.evidence import flicker_share
+from platelight_server.deflicker.robust import robust_mean
 from platelight_server.deflicker.smoothing import fit_lines
 
 Array = np.ndarray
 
 # Raised when the same inputs give other corrections.
-VERSION = 1
+VERSION = 2
 DEFAULT_RADIUS, RADIUS_MOST = 6, 12
 # How far the correction is smoothed, as a share of the shorter side, and the contrast (stops) that its edges keep to.
 _REACH, _EDGE_STOPS = 0.05, 0.25
-# Distances from the median, in standard deviations of the jitter, that count half; and the least jitter, in stops.
-_OUTLIER, _STILL_STOPS = 3.0, 0.01
 # A whole frame this many stops away from all around it is an event, such as a flash, and is left as it is.
 _EVENT_STOPS = (1.25, 1.75)
-# A trend is believed beyond this ratio of its square to its own variance.
-_TREND_DOUBT = 6.0
 # Sum of weights, of one frame's, at which a correction is half sure.
 _HALF_SURE = 0.25
 
@@ -104,8 +104,8 @@ class Steadier:
             weights.append(weight * _kernel(place - at, self.radius))
         self._forget(own.frame)
         offsets = np.arange(first - at, last - at, dtype=np.float32)
-        steady, sure = robust_mean(np.stack(values), np.stack(weights), offsets)
-        return _smoothed(steady - own.signal, own, sure) * _no_event(window[first:last], own)
+        found = _corrected(own, np.stack(values), np.stack(weights), offsets, self.radius)
+        return found * _no_event(window[first:last], own)
 
     def _brought(self, window: Sequence[Seen], place: int, at: int) -> tuple[Array, Array]:
         """The signal of a neighbour at the frame's own places, and its weight there."""
@@ -130,54 +130,22 @@ class Steadier:
             del self._kept[key]
 
 
-def robust_mean(values: Array, weights: Array, offsets: Array) -> tuple[Array, Array]:
-    """The value at offset 0 of a weighted robust line through `values`, and the sum of weights behind it.
-
-    An M-estimate (Cauchy's weights around the weighted median, scaled by the weighted median jump between frames): a
-    step or a lone pop does not leak into the frames around it. The line's slope is used only as far as it stands out
-    from its own error, so a moving light is not held back at a shot's ends. How far a frame counts is decided at half
-    size.
-
-    values (n, h, w, C), weights (n, h, w), offsets (n,) float32 -> (h, w, C), (h, w)
-    """
-    h, w = weights.shape[1:]
-    small = _halved(values), _halved(weights[..., None])[..., 0]
-    counts, shift = _counts(*small, offsets)
-    weights = weights * _grown(np.moveaxis(counts, 0, 2), (w, h)).transpose(2, 0, 1)
-    total = weights.sum(0)
-    mean = np.einsum("nhwc,nhw->hwc", values, weights) / (total[..., None] + 1e-6)
-    return mean + _grown(shift, (w, h)), total
-
-
-def _counts(values: Array, weights: Array, offsets: Array) -> tuple[Array, Array]:
-    """How far each frame counts, (n, h, w) 0..1, and what the trend adds to the mean, (h, w, C)."""
-    middle = _weighted_median(values, weights[..., None])
-    away = np.sqrt(((values - middle) ** 2).mean(-1))
-    # Jitter is how far a frame usually lies from the next one: two levels that alternate are jitter, a step is none.
-    jumps = np.sqrt((np.diff(values, axis=0) ** 2).mean(-1, keepdims=True))
-    between = np.minimum(weights[1:], weights[:-1])[..., None]
-    spread = 1.05 * _weighted_median(jumps, between)[..., 0] + _STILL_STOPS
-    counts = 1 / (1 + (away / (_OUTLIER * spread)) ** 2)
-    w = (weights * counts)[..., None]
-    total = w.sum(0) + 1e-6
-    tau = offsets[:, None, None, None]
-    mean, mean_tau = (w * values).sum(0) / total, (w * tau).sum(0) / total
-    moment = (w * (tau - mean_tau) ** 2).sum(0) + 1e-6
-    slope = (w * (tau - mean_tau) * (values - mean)).sum(0) / moment
-    left = (w * (values - mean - slope * (tau - mean_tau)) ** 2).sum(0) / total + _STILL_STOPS**2
-    # A broad look: a trend is a light that moves, which is no matter of single pixels.
-    known = total / total.max() if total.max() > 1e-6 else total
-    stands_out = _broad(slope**2 * moment * known) / (_broad(left * known) + 1e-9)
-    believed = np.maximum(0, 1 - _TREND_DOUBT / (stands_out + 1e-6))
-    return counts, -slope * mean_tau * believed
-
-
-def _weighted_median(values: Array, weights: Array) -> Array:
-    """Along the first axis. values (n, h, w, C), weights (n, h, w, 1) -> (h, w, C)."""
-    order = np.argsort(values, 0)
-    rising = np.cumsum(np.take_along_axis(np.broadcast_to(weights, values.shape), order, 0), 0)
-    middle = (rising < 0.5 * rising[-1:]).sum(0, keepdims=True).clip(0, len(values) - 1)
-    return np.asarray(np.take_along_axis(np.take_along_axis(values, order, 0), middle, 0)[0])
+def _corrected(own: Seen, values: Array, weights: Array, offsets: Array, radius: int) -> Array:
+    """The correction of the whole frame and of its places. values (n, h, w, C) are the signals brought to the frame's
+    places, weights (n, h, w) theirs there, offsets (n,) theirs in time."""
+    count, channels = len(values), values.shape[3]
+    colours = levels.Colours.of(own.relit, own.weight)
+    numbers = colours.numbers(own.relit)
+    lines = levels.lines(values - own.signal, weights, numbers, colours.shrink)
+    in_time = np.array([_kernel(int(offset), radius) for offset in offsets], np.float32).reshape(-1, 1, 1)
+    stack = lines.reshape(count, 1, 1, -1)
+    level = robust_mean(stack, in_time, offsets)[0] * flicker_share(stack, in_time, offsets)
+    # Every frame at the level of this one: what is left differs from place to place.
+    for value, line in zip(values, lines, strict=True):
+        value -= levels.at(numbers, line)
+    steady, sure = robust_mean(values, weights, offsets)
+    local = (steady - own.signal) * flicker_share(values, weights, offsets)
+    return np.asarray(levels.at(numbers, level.reshape(-1, channels)) + _smoothed(local, own, sure))
 
 
 def _same_shot(window: Sequence[Seen], at: int) -> tuple[int, int]:
@@ -219,23 +187,6 @@ def _given(window: Sequence[Seen], a: int, b: int) -> Array | None:
 
 def _kernel(offset: int, radius: int) -> np.float32:
     return np.float32(1 - (offset / (radius + 1)) ** 2)
-
-
-def _halved(stack: Array) -> Array:
-    n, h, w, c = stack.shape
-    size = (max(1, w // 2), max(1, h // 2))
-    return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], c) for one in stack])
-
-
-def _grown(picture: Array, size: tuple[int, int]) -> Array:
-    groups = [picture[..., i : i + 4] for i in range(0, picture.shape[2], 4)]
-    grown = [cv2.resize(g, size, interpolation=cv2.INTER_LINEAR).reshape(*size[::-1], -1) for g in groups]
-    return np.concatenate(grown, 2)
-
-
-def _broad(picture: Array) -> Array:
-    side = 2 * (min(picture.shape[:2]) // 6) + 1
-    return np.asarray(cv2.blur(picture, (side, side), borderType=cv2.BORDER_REFLECT)).reshape(picture.shape)
 
 
 __all__ = ["DEFAULT_RADIUS", "RADIUS_MOST", "VERSION", "Seen", "Steadier", "robust_mean"]

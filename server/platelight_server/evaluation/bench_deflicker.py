@@ -46,9 +46,17 @@ class Clip:
     matte: Array
 
 
-def measure_deflicker(data: Path, radius: int = DEFAULT_RADIUS, seed: int = 0) -> list[dict[str, Any]]:
-    """Rows of clip, flicker and what each way achieves, for every clip of a folder. Raises `FrameError`."""
-    rows = [row for clip in clips(data) for kind in KINDS for row in measure_clip(clip, kind, radius, seed)]
+def measure_deflicker(
+    data: Path, radius: int = DEFAULT_RADIUS, seed: int = 0, strength: float = STRENGTH_STOPS
+) -> list[dict[str, Any]]:
+    """Rows of clip, flicker and what each way achieves, for every clip of a folder.
+
+    seed      another one is other flicker of the same kind
+    strength  stops RMS of the flicker, on every frame
+
+    Raises `FrameError` where the folder has no clip.
+    """
+    rows = [row for clip in clips(data) for kind in KINDS for row in measure_clip(clip, kind, radius, seed, strength)]
     if not rows:
         raise FrameError(f"{data}: expected folders gt_* or real_* with plates and mattes")
     return rows
@@ -67,9 +75,11 @@ def clips(data: Path) -> Iterator[Clip]:
             yield Clip(f"{folder.name} relit", source, _pictures(folder / "comp_b"), matte)
 
 
-def measure_clip(clip: Clip, kind: str, radius: int = DEFAULT_RADIUS, seed: int = 0) -> list[dict[str, Any]]:
+def measure_clip(
+    clip: Clip, kind: str, radius: int = DEFAULT_RADIUS, seed: int = 0, strength: float = STRENGTH_STOPS
+) -> list[dict[str, Any]]:
     """What deflickering and a per-frame exposure match make of one clip under one kind of flicker."""
-    flickering = flicker(clip.clean, clip.matte, kind, seed)
+    flickering = flicker(clip.clean, clip.matte, kind, seed, strength)
     ways: dict[str, Callable[[], Array]] = {
         "exposure match": lambda: exposure_match(clip.source, flickering, clip.matte),
         "deflicker": lambda: np.stack(list(steadied_frames(clip.source, flickering, clip.matte, radius))),
@@ -94,8 +104,11 @@ def measure_clip(clip: Clip, kind: str, radius: int = DEFAULT_RADIUS, seed: int 
     return rows
 
 
-def flicker(clean: Array, matte: Array, kind: str, seed: int) -> Array:
-    """The clip with flicker on its foreground, new on every frame. (F, 3, H, W), (F, 1, H, W) -> (F, 3, H, W)."""
+def flicker(clean: Array, matte: Array, kind: str, seed: int, strength: float = STRENGTH_STOPS) -> Array:
+    """The clip with flicker of `strength` stops RMS on its foreground, new on every frame.
+
+    (F, 3, H, W), (F, 1, H, W) -> (F, 3, H, W)
+    """
     found = []
     for number, (picture, alpha) in enumerate(zip(clean, matte, strict=True)):
         rng = np.random.default_rng([seed, KINDS.index(kind), number])
@@ -103,7 +116,7 @@ def flicker(clean: Array, matte: Array, kind: str, seed: int) -> Array:
         gain = np.broadcast_to(gain, picture.shape)
         inside = np.broadcast_to(alpha > 0.5, picture.shape)
         if inside.any():
-            gain = gain * np.float32(STRENGTH_STOPS / np.sqrt((gain[inside] ** 2).mean()))
+            gain = gain * np.float32(strength / np.sqrt((gain[inside] ** 2).mean()))
         changed = picture * np.exp2(gain)
         found.append(picture + alpha * (changed - picture))
     return np.stack(found).astype(np.float32)
