@@ -91,7 +91,7 @@ def test_every_block_of_the_readme_is_run() -> None:
 
 def test_ci_runs_the_block_of_the_tests() -> None:
     script = (ROOT / ".ci" / "run").read_text()
-    assert ("ci:tests" in script, of_block("ci:tests").strip().endswith("python -m pytest -q")) == (True, True)
+    assert ("ci:tests" in script, "python -m pytest -q" in of_block("ci:tests")) == (True, True)
 
 
 def test_both_commands_install_what_the_distribution_offers() -> None:

@@ -49,9 +49,10 @@ def test_temporary_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
     assert (frames_out.remove_abandoned(tmp_path), names(tmp_path)) == (1, [])
 
 
-@pytest.mark.parametrize("owner", [f"{{host}}.{os.getpid()}", f"another-host.{DEAD_PID}", "{host}.x", "{host}.²"])
+@pytest.mark.parametrize("owner", ["{host}.{own}", f"another-host.{DEAD_PID}", "{host}.x", "{host}.²"])
 def test_temporary_files_that_may_be_in_use_stay(tmp_path: Path, owner: str) -> None:
-    (tmp_path / f".a.exr.{owner.format(host=frames_out._host())}{frames_out.TEMPORARY}").write_bytes(b"x")
+    name = owner.format(host=frames_out._host(), own=os.getpid())
+    (tmp_path / f".a.exr.{name}{frames_out.TEMPORARY}").write_bytes(b"x")
     assert frames_out.remove_abandoned(tmp_path) == 0
 
 
