@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import tests.shots.engines  # noqa: F401  (registers the engines that tests render with)
 from platelight_server.cli import main
@@ -49,9 +50,20 @@ def here(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProces
     return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
 
 
-def start(*arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+class Started(subprocess.Popen[str]):
+    """A process that a test which fails does not wait for."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
+
+
+def start(*arguments: str, cwd: Path | None = None) -> Started:
     """Starts `platelight ARGUMENTS`."""
-    return subprocess.Popen(
+    return Started(
         command(arguments), cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
