@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from platelight.errors import ModelError
 
 from .card import ModelCard
@@ -72,6 +70,8 @@ def check_classes(folder: Path) -> int:
 def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Names of a safetensors file's tensors, with dtype (such as "F16") and shape. Raises `ModelError`."""
     _refuse_pointer(path)
+    from safetensors import SafetensorError, safe_open  # the extra `models` brings it; engines are listed without
+
     try:
         with safe_open(path, framework="numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
